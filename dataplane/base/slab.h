@@ -1,0 +1,67 @@
+/*
+ * slab.h: the store's memory: blocks of any size out of one reservation, and pools of one size.
+ *
+ * A slab cuts its reservation into spans of 64 KiB. A span serves one size class (classes grow by
+ * eight bytes up to 128, then by an eighth: 12.5 % of a larger block is lost at most); blocks over
+ * 16 KiB take a run of spans of their own. The class is found from the block's address, so a block
+ * carries no header. Spans that become empty can serve any class again.
+ *
+ *     | span: class 48 | span: class 224 | run: one block of 180 KiB ... | free | free |
+ *
+ * One owner thread. Never returns memory to the kernel.
+ */
+#ifndef WEIR_BASE_SLAB_H
+#define WEIR_BASE_SLAB_H
+
+#include "check.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct slab;
+
+/* Start-up only: reserves `bytes` (rounded up to spans) and its tables. */
+struct slab *slab_open(size_t bytes, const char *what);
+
+/* A block of at least `bytes`, aligned to 8, not zeroed; NULL where there is no room for it. */
+MUST_CHECK void *slab_take(struct slab *slab, size_t bytes);
+
+/* Gives a block back. It must be one that slab_take() returned and that is still taken (ASSERTs
+ * what it can see). */
+void slab_give(struct slab *slab, void *block);
+
+/* Bytes in spans that hold anything, and the bytes of all spans. */
+size_t slab_used_bytes(const struct slab *slab);
+size_t slab_bound_bytes(const struct slab *slab);
+
+/* A pool: `count` objects of one size, by pointer or by index (POOL_NONE = no object). */
+#define POOL_NONE UINT32_MAX
+
+struct pool {
+    char *base;
+    uint32_t *free; /* a stack of free indexes */
+    uint32_t free_count, count;
+    size_t object_bytes;
+};
+
+void pool_open(struct pool *pool, size_t object_bytes, uint32_t count,
+               const char *what);              /* start-up only */
+MUST_CHECK void *pool_take(struct pool *pool); /* NULL where the pool is empty; not zeroed */
+void pool_give(struct pool *pool, void *object);
+
+static inline uint32_t pool_index(const struct pool *pool, const void *object)
+{
+    return (uint32_t)((size_t)((const char *)object - pool->base) / pool->object_bytes);
+}
+
+static inline void *pool_at(const struct pool *pool, uint32_t index)
+{
+    return pool->base + (size_t)index * pool->object_bytes;
+}
+
+static inline uint32_t pool_taken(const struct pool *pool)
+{
+    return pool->count - pool->free_count;
+}
+
+#endif
