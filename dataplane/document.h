@@ -1,0 +1,78 @@
+/*
+ * document.h: the rows of an entity as one JSON document, and back.
+ *
+ * The document is what users see; `_weir` is the state to merge on: per row its seqno and
+ * tombstone, the residual, `images`. A sink may keep both in one text (Elasticsearch) or apart
+ * (SQLite).
+ *
+ *     {"order_no":1,"buyer":{...},"items":[{...},{...}],"_weir":{"images":"full","rows":{
+ *         "shop.tc_order":{"":1795...},"shop.tc_order_item":{"4":1795...,"5":-1795...}}}}
+ *
+ * `residual` stands there only when it is not 0, `p` (the partition's number) only when it is
+ * tracked. In `rows` a negative number is the seqno of a deleted row. Partial images: [seqno,
+ * tombstone, {column: seqno, ...}]; the tombstone is 0 where the row was never deleted and negative
+ * while nothing of the row is to be shown; the last part holds the cells whose seqno is not the
+ * row's and all hidden ones, and is left out where there are none.
+ */
+#ifndef WEIR_DOCUMENT_H
+#define WEIR_DOCUMENT_H
+
+#include "dataplane/base/arena.h"
+#include "dataplane/base/err.h"
+#include "dataplane/plan.h"
+#include "dataplane/row.h"
+
+/* A look at an entity: its rows in order. Valid as long as the rows are (the store's thread, or an
+ * epoch section). */
+struct document {
+    struct slice key;
+    uint64_t version;
+    uint64_t residual;
+    unsigned n_rows;
+    struct row *const *rows;
+    int32_t partition; /* the number of the partition that it came by last, -1: not tracked (R7,
+                          state `p`) */
+};
+
+/* Is there a document to show, or only a state to remember? False: the root row is deleted, no row
+ * is alive, or `emit: on_root` still waits for the root row (ordering.md, R6: such a state goes to
+ * the side index). */
+bool document_shown(const struct plan *plan, const struct document *document);
+
+/* Appends the document's JSON, without (`with_state` false) or with its `_weir` member. */
+void document_render(const struct plan *plan, const struct document *document, bool with_state,
+                     struct buf *out);
+
+/* Appends only the `_weir` object. */
+void document_render_state(const struct plan *plan, const struct document *document,
+                           struct buf *out);
+
+/* A state that was read back: its rows as changes, everything in the arena or pointing into the
+ * texts. */
+struct document_state {
+    struct change *changes;
+    unsigned n_changes;
+    uint64_t residual;
+    int32_t partition; /* -1: not in the state */
+    bool has_state;    /* false: the text holds no `_weir`; it was not written by weir */
+    bool other_images; /* it was written with the other `images`: R2 refuses partial -> full, no
+                          changes then */
+};
+
+/*
+ * Parses what document_render() made. `state` is the `_weir` object where it is kept apart, else
+ * empty. Any thread.
+ *
+ * The changes lack what a state does not hold: key and hash (the caller's), partition
+ * (PARTITION_NONE), offset (-1). A partial row with cells is an upsert with a tombstone, hidden
+ * cells and cells' seqnos; without, a delete. The terms of tables and columns that the plan does
+ * not map any more go into the residual: no version may fall.
+ *
+ * The texts are checked as any input: 0, or -1 with *err where they cannot be a state of this plan
+ * (syntax, a row that `rows` names and the document lacks or the other way round, a seqno out of
+ * bounds, arena full).
+ */
+MUST_CHECK int document_parse(const struct plan *plan, struct slice document, struct slice state,
+                              struct arena *arena, struct document_state *out, struct err *err);
+
+#endif

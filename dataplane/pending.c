@@ -1,0 +1,305 @@
+/*
+ * pending.c: see pending.h.
+ *
+ * The ready list of a sink is a queue by age; what failed goes back to its front, so that the
+ * oldest offset, which holds the commit, is always tried first. Delayed documents wait in one queue
+ * a number of attempts: within one queue the delays are about the same, so looking at its head is
+ * enough.
+ *
+ * Invariants: state READY <=> in the ready list; FLYING <=> flying != 0; a document that rests for
+ * a sink has no hold there; bytes of the ready list are those that the entities had when they were
+ * put in (kept in ready_bytes).
+ */
+#include "dataplane/pending.h"
+
+#include "dataplane/base/memory.h"
+#include "dataplane/base/slab.h"
+
+#define DELAY_LEVELS 10
+
+struct pending_list {
+    struct pending *head, *tail;
+};
+
+struct sink_queue {
+    struct pending_list ready;
+    struct pending_list delayed[DELAY_LEVELS];
+    uint32_t n_ready;
+    uint64_t ready_bytes;
+};
+
+struct pendings {
+    unsigned n_sinks;
+    struct watermark *watermark;
+    struct pool pool;
+    struct sink_queue queues[SINKS_MAX];
+};
+
+struct pendings *pendings_open(unsigned n_sinks, uint32_t pending_max, struct watermark *watermark)
+{
+    ASSERT(n_sinks > 0 && n_sinks <= SINKS_MAX);
+    struct pendings *pendings = memory_reserve(sizeof(*pendings), "pending");
+    size_t bytes = sizeof(struct pending) + n_sinks * sizeof(struct pending_sink);
+    pendings->n_sinks = n_sinks;
+    pendings->watermark = watermark;
+    pool_open(&pendings->pool, bytes, pending_max, "pending documents");
+    return pendings;
+}
+
+bool pendings_room(const struct pendings *pendings)
+{
+    return pendings->pool.free_count > 0 && watermark_room(pendings->watermark, pendings->n_sinks);
+}
+
+uint32_t pendings_count(const struct pendings *pendings)
+{
+    return pool_taken(&pendings->pool);
+}
+
+/* ---- lists ---- */
+
+static void list_append(struct pending_list *list, struct pending *pending, unsigned sink)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    at->prev = list->tail;
+    at->next = NULL;
+    if (list->tail != NULL)
+        list->tail->sinks[sink].next = pending;
+    else
+        list->head = pending;
+    list->tail = pending;
+}
+
+static void list_prepend(struct pending_list *list, struct pending *pending, unsigned sink)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    at->prev = NULL;
+    at->next = list->head;
+    if (list->head != NULL)
+        list->head->sinks[sink].prev = pending;
+    else
+        list->tail = pending;
+    list->head = pending;
+}
+
+static void list_remove(struct pending_list *list, struct pending *pending, unsigned sink)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    if (at->prev != NULL)
+        at->prev->sinks[sink].next = at->next;
+    else
+        list->head = at->next;
+    if (at->next != NULL)
+        at->next->sinks[sink].prev = at->prev;
+    else
+        list->tail = at->prev;
+    at->prev = at->next = NULL;
+}
+
+static struct pending_list *delay_list(struct sink_queue *queue, const struct pending_sink *at)
+{
+    return &queue->delayed[at->attempts < DELAY_LEVELS ? at->attempts : DELAY_LEVELS - 1];
+}
+
+/* Takes the document out of whatever list it is in. */
+static void leave_list(struct pendings *pendings, struct pending *pending, unsigned sink)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    struct sink_queue *queue = &pendings->queues[sink];
+    if (at->state == PENDING_READY) {
+        list_remove(&queue->ready, pending, sink);
+        queue->n_ready--;
+        uint64_t bytes = pending->entity->value_bytes;
+        queue->ready_bytes =
+            queue->n_ready == 0 || bytes > queue->ready_bytes ? 0 : queue->ready_bytes - bytes;
+    } else if (at->state == PENDING_DELAYED) {
+        list_remove(delay_list(queue, at), pending, sink);
+    }
+}
+
+static void make_ready(struct pendings *pendings, struct pending *pending, unsigned sink,
+                       bool first, uint64_t now_us)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    struct sink_queue *queue = &pendings->queues[sink];
+    if (first)
+        list_prepend(&queue->ready, pending, sink);
+    else
+        list_append(&queue->ready, pending, sink);
+    at->state = PENDING_READY;
+    at->since_us = now_us;
+    queue->n_ready++;
+    queue->ready_bytes += pending->entity->value_bytes;
+}
+
+/* ---- one document ---- */
+
+struct pending *pendings_take(struct pendings *pendings, struct entity *entity, uint64_t acked)
+{
+    if (entity->pending != NULL)
+        return entity->pending;
+    struct pending *pending = pool_take(&pendings->pool);
+    ASSERT(pending != NULL); /* the caller asked pendings_room() */
+    *pending = (struct pending){ .entity = entity };
+    for (unsigned sink = 0; sink < pendings->n_sinks; sink++)
+        pending->sinks[sink] = (struct pending_sink){ .acked = acked };
+    __atomic_store_n(&entity->pending, pending, __ATOMIC_RELEASE);
+    return pending;
+}
+
+/* Puts the document, for one sink, where its version says it belongs. */
+static void settle_sink(struct pendings *pendings, struct pending *pending, unsigned sink,
+                        uint64_t now_us)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    if (at->state == PENDING_FLYING)
+        return;
+    if (pending->hydrate != HYDRATE_NOT) {
+        leave_list(pendings, pending, sink);
+        at->state = PENDING_WAITING;
+        return;
+    }
+    if (pending->entity->version > at->acked) {
+        if (at->state == PENDING_REST || at->state == PENDING_WAITING)
+            make_ready(pendings, pending, sink, false, now_us);
+        return;
+    }
+    leave_list(pendings, pending, sink);
+    at->state = PENDING_REST;
+    watermark_release(pendings->watermark, &at->holds);
+}
+
+static bool free_if_rested(struct pendings *pendings, struct pending *pending)
+{
+    for (unsigned sink = 0; sink < pendings->n_sinks; sink++)
+        if (pending->sinks[sink].state != PENDING_REST)
+            return false;
+    __atomic_store_n(&pending->entity->pending, NULL, __ATOMIC_RELEASE);
+    pool_give(&pendings->pool, pending);
+    return true;
+}
+
+bool pendings_settle(struct pendings *pendings, struct pending *pending, uint64_t now_us)
+{
+    for (unsigned sink = 0; sink < pendings->n_sinks; sink++)
+        settle_sink(pendings, pending, sink, now_us);
+    return free_if_rested(pendings, pending);
+}
+
+void pendings_touch(struct pendings *pendings, struct pending *pending, const struct change *change,
+                    uint64_t now_us, bool held)
+{
+    if (change->epoch > pending->epoch)
+        pending->epoch = change->epoch;
+    if (pending->source_us == 0)
+        pending->source_us = change->source_us;
+    for (unsigned sink = 0; sink < pendings->n_sinks; sink++) {
+        struct pending_sink *at = &pending->sinks[sink];
+        bool behind = pending->hydrate != HYDRATE_NOT || at->state == PENDING_FLYING ||
+                      pending->entity->version > at->acked;
+        if (behind && held)
+            watermark_hold(pendings->watermark, sink, &at->holds, change);
+        settle_sink(pendings, pending, sink, now_us);
+    }
+    (void)free_if_rested(pendings, pending);
+}
+
+void pendings_want_state(struct pendings *pendings, struct pending *pending)
+{
+    ASSERT(pending->hydrate == HYDRATE_NOT);
+    pending->hydrate = HYDRATE_QUEUED;
+    for (unsigned sink = 0; sink < pendings->n_sinks; sink++)
+        settle_sink(pendings, pending, sink, 0);
+}
+
+void pendings_bury(struct pendings *pendings, struct pending *pending)
+{
+    pending->hydrate = HYDRATE_NOT;
+    for (unsigned sink = 0; sink < pendings->n_sinks; sink++) {
+        struct pending_sink *at = &pending->sinks[sink];
+        ASSERT(at->state != PENDING_FLYING);
+        leave_list(pendings, pending, sink);
+        at->state = PENDING_REST;
+        watermark_release(pendings->watermark, &at->holds);
+    }
+    (void)free_if_rested(pendings, pending);
+}
+
+/* ---- a sink's queue ---- */
+
+struct pending *pendings_ready(const struct pendings *pendings, unsigned sink)
+{
+    return pendings->queues[sink].ready.head;
+}
+
+struct pending_load pendings_load(const struct pendings *pendings, unsigned sink)
+{
+    const struct sink_queue *queue = &pendings->queues[sink];
+    const struct pending *oldest = queue->ready.head;
+    return (struct pending_load){ .ready = queue->n_ready,
+                                  .bytes = queue->ready_bytes,
+                                  .since_us = oldest != NULL ? oldest->sinks[sink].since_us : 0 };
+}
+
+void pendings_fly(struct pendings *pendings, unsigned sink, struct pending *pending)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    ASSERT(at->state == PENDING_READY && at->flying_holds == NULL &&
+           pending->hydrate == HYDRATE_NOT);
+    leave_list(pendings, pending, sink);
+    at->state = PENDING_FLYING;
+    at->flying = pending->entity->version;
+    watermark_move(pendings->watermark, &at->holds, &at->flying_holds);
+}
+
+void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *pending,
+                     uint64_t now_us)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    ASSERT(at->state == PENDING_FLYING);
+    if (at->flying > at->acked)
+        at->acked = at->flying;
+    at->flying = 0;
+    at->attempts = 0;
+    at->state = PENDING_REST;
+    watermark_release(pendings->watermark, &at->flying_holds);
+    settle_sink(pendings, pending, sink, now_us);
+    (void)free_if_rested(pendings, pending);
+}
+
+void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pending,
+                    uint64_t now_us, uint64_t delay_us)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    ASSERT(at->state == PENDING_FLYING);
+    watermark_move(pendings->watermark, &at->flying_holds, &at->holds);
+    at->flying = 0;
+    if (pending->hydrate != HYDRATE_NOT) {
+        at->state = PENDING_WAITING;
+    } else if (delay_us == 0) {
+        make_ready(pendings, pending, sink, true, now_us);
+    } else {
+        if (at->attempts < UINT8_MAX)
+            at->attempts++;
+        at->state = PENDING_DELAYED;
+        at->since_us = now_us + delay_us;
+        list_append(delay_list(&pendings->queues[sink], at), pending, sink);
+    }
+}
+
+uint64_t pendings_wake(struct pendings *pendings, unsigned sink, uint64_t now_us)
+{
+    struct sink_queue *queue = &pendings->queues[sink];
+    uint64_t next_us = 0;
+    for (unsigned level = 0; level < DELAY_LEVELS; level++) {
+        struct pending *pending;
+        while ((pending = queue->delayed[level].head) != NULL &&
+               pending->sinks[sink].since_us <= now_us) {
+            leave_list(pendings, pending, sink);
+            make_ready(pendings, pending, sink, true, now_us);
+        }
+        if (pending != NULL && (next_us == 0 || pending->sinks[sink].since_us < next_us))
+            next_us = pending->sinks[sink].since_us;
+    }
+    return next_us;
+}

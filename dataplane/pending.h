@@ -1,0 +1,114 @@
+/*
+ * pending.h: documents that some sink does not have yet, and where each stands on its way there.
+ *
+ *                         change ─► merged
+ *                                     │ state must be read back first (R3, R4)
+ *          ┌── WAITING ◄──────────────┤
+ *          └─► hydrated ─► READY ─► FLYING ─► acknowledged ─► REST (record freed when all sinks
+ * rest) ▲         │ └ DELAYED ┘ retry
+ *
+ * A document is pending for a sink iff its version is greater than the one that the sink has
+ * acknowledged (R5), or its state is still to be read back. One write per document and sink is
+ * under way; changes that come meanwhile coalesce and go with the next. While a document is pending
+ * its entity stays in the store.
+ *
+ * One shard's thread owns it all. The pool is a static limit: when it is empty, merging stops
+ * (pendings_room()).
+ */
+#ifndef WEIR_PENDING_H
+#define WEIR_PENDING_H
+
+#include "dataplane/store.h"
+#include "dataplane/watermark.h"
+
+#define SINKS_MAX 8
+
+enum pending_state {
+    PENDING_REST,
+    PENDING_WAITING,
+    PENDING_READY,
+    PENDING_FLYING,
+    PENDING_DELAYED
+};
+enum hydrate_state { HYDRATE_NOT, HYDRATE_QUEUED, HYDRATE_ASKED };
+
+struct pending_sink {
+    uint64_t acked;              /* the greatest version that the sink is known to hold */
+    uint64_t flying;             /* the version under way; 0: none */
+    struct hold *holds;          /* offsets that wait for the next write */
+    struct hold *flying_holds;   /* offsets that the write under way covers */
+    struct pending *prev, *next; /* in the sink's ready or delayed list */
+    uint64_t since_us;           /* READY: since when; DELAYED: until when */
+    uint8_t state;               /* enum pending_state */
+    uint8_t attempts;
+};
+
+struct pending {
+    struct entity *entity;
+    struct pending *hydrate_next;
+    uint64_t source_us; /* when the database made the oldest change that is not everywhere yet; 0 =
+                           unknown */
+    uint32_t epoch;  /* the newest assignment that a change of it came under: what a read-back must
+                        reach (R4) */
+    uint8_t hydrate; /* enum hydrate_state */
+    struct pending_sink sinks[];
+};
+
+struct pendings;
+
+/* Start-up only. */
+struct pendings *pendings_open(unsigned n_sinks, uint32_t pending_max, struct watermark *watermark);
+
+/* Is there room for one more change, whatever it is? */
+bool pendings_room(const struct pendings *pendings);
+
+/* The entity's record, made now if it has none: every sink is taken to hold version `acked`. */
+struct pending *pendings_take(struct pendings *pendings, struct entity *entity, uint64_t acked);
+
+/* A change of this entity was merged (or was stale): its offset is held where it must be, and what
+ * is now behind becomes READY at `now_us`. `held` false: the change's partition is no longer ours,
+ * there is nothing to hold. */
+void pendings_touch(struct pendings *pendings, struct pending *pending, const struct change *change,
+                    uint64_t now_us, bool held);
+
+/* The state is to be read back before the next write: READY and DELAYED become WAITING. */
+void pendings_want_state(struct pendings *pendings, struct pending *pending);
+
+/* Looks at every sink again (after hydration, or when `acked` was raised): what is behind becomes
+ * READY, the rest lets its holds go; a record that is needed no more is freed (true). */
+bool pendings_settle(struct pendings *pendings, struct pending *pending, uint64_t now_us);
+
+/* The sink's READY documents, oldest first; NULL: none. */
+struct pending *pendings_ready(const struct pendings *pendings, unsigned sink);
+
+/* How many are READY, about how many bytes they make, and since when the oldest is (0: none). */
+struct pending_load {
+    uint32_t ready;
+    uint64_t bytes;
+    uint64_t since_us;
+};
+struct pending_load pendings_load(const struct pendings *pendings, unsigned sink);
+
+/* READY -> FLYING, with the entity's version of now. */
+void pendings_fly(struct pendings *pendings, unsigned sink, struct pending *pending);
+
+/* The write under way was acknowledged, or can never succeed and was buried: FLYING -> settled. */
+void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *pending,
+                     uint64_t now_us);
+
+/* The write failed and is to be tried again: at once and first in line (delay_us 0: the sink as a
+ * whole waits), or when `delay_us` has passed. */
+void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pending,
+                    uint64_t now_us, uint64_t delay_us);
+
+/* Moves what was delayed long enough back to READY. The next time that this is due, 0: never. */
+uint64_t pendings_wake(struct pendings *pendings, unsigned sink, uint64_t now_us);
+
+/* A document that can't be hydrated: its holds are let go and it counts as done everywhere; frees
+ * the record. No write of it may be under way. */
+void pendings_bury(struct pendings *pendings, struct pending *pending);
+
+/* Records in use. */
+uint32_t pendings_count(const struct pendings *pendings);
+
+#endif
