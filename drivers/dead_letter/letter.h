@@ -1,0 +1,28 @@
+/*
+ * letter.h: a dead letter as one JSON object, the same in a file's line and in a Kafka message.
+ *
+ *     {"time":"2026-11-21T13:00:00.000000Z","task":"orders","topic":"trade","partition":0,
+ *      "offset":7,"reason":"bad_json","detail":"...","sink":"search","document_key":"...",
+ *      "key":"...","headers":[{"name":"...","value":"..."}],"payload":"..."}
+ *
+ * Bytes that are valid UTF-8 are a JSON string; any others stand in base64 under the same name with
+ * "_base64" put to it ("payload_base64"). Either way the original bytes can be had back exactly.
+ * `key` and `payload` are always there, null where the message had none; `detail`, `sink`,
+ * `document_key` and `headers` only where there are any.
+ */
+#ifndef WEIR_DEAD_LETTER_LETTER_H
+#define WEIR_DEAD_LETTER_LETTER_H
+
+#include "dataplane/base/arena.h"
+#include "dataplane/dead_letter.h"
+
+/* How large a buffer must be for letters of payloads up to this: in base64 they grow by a third. */
+#define LETTER_BYTES(payload_bytes_max) (2 * (size_t)(payload_bytes_max) + ((size_t)4 << 20))
+
+/* Renders into the empty buffer, without a newline. A text that would not fit as a string (one of
+ * control characters grows sixfold) is tried again in base64. 0, or -1 with *err where the buffer
+ * is too small. */
+MUST_CHECK int letter_render(struct buf *buf, const char *task, const struct dead_letter *letter,
+                             struct err *err);
+
+#endif

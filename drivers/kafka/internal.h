@@ -1,0 +1,83 @@
+/* internal.h: what the parts of the source `kafka` share. */
+#ifndef WEIR_KAFKA_INTERNAL_H
+#define WEIR_KAFKA_INTERNAL_H
+
+#include "drivers/kafka/kafka.h"
+
+#include "dataplane/base/log.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+
+/* A partition that is ours. Control holds it from assign to revoke, a port from attach to detach;
+ * who lets go last frees it. */
+struct kafka_partition {
+    atomic_uint holders;
+    char *topic;
+    int32_t number;
+    rd_kafka_queue_t *queue;      /* its own, not forwarded to the consumer's */
+    struct source_partition told; /* what control was told; control thread only */
+};
+
+struct kafka_port;
+
+/* An assignment that came and is not answered yet: what must be asked first is asked in steps
+ * (assign.c). */
+struct kafka_pending {
+    rd_kafka_topic_partition_list_t *partitions; /* NULL: none */
+    struct source_partition *told;               /* one for each */
+    bool committed_known;
+    int at; /* how many have their marks */
+};
+
+struct kafka_source {
+    struct source source;
+    const struct source_events *events;
+    struct kafka_port *ports;
+    rd_kafka_t *consumer;
+    rd_kafka_queue_t *commits; /* where the answers to commits arrive */
+    char **topics;
+    unsigned n_topics;
+    char *brokers;
+    bool start_latest;
+    bool closing;
+    unsigned rejoin_assigns;  /* no commits until so many assignments came, */
+    uint64_t rejoin_until_us; /* or until then */
+    struct kafka_pending pending;
+    struct kafka_partition **owned; /* n_owned of room_owned */
+    unsigned n_owned, room_owned;
+    uint64_t commit_number; /* of the last commit handed over */
+    struct log_limit limit_commit, limit_retry, limit_topic;
+    /* Reachability. The callbacks that set `trouble` run in the control thread, from within its
+     * polls. */
+    bool trouble, down, reached;
+    uint64_t probe_us; /* when to ask again */
+    uint64_t quiet_us; /* until when a single broker is not spoken of */
+    char why[256];
+};
+
+/* conf.c: the consumer's configuration, owned by the caller; NULL with *err. */
+rd_kafka_conf_t *kafka_conf(const struct kafka_options *options, struct err *err);
+
+/* assign.c, control thread. */
+void kafka_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t error,
+                     rd_kafka_topic_partition_list_t *partitions, void *opaque);
+void kafka_assign_step(struct kafka_source *source, unsigned timeout_ms);
+void kafka_assign_abandon(struct kafka_source *source);
+void kafka_partition_let_go(struct kafka_partition *partition);
+
+/* commit.c, control thread. */
+int kafka_commit(struct kafka_source *source, const struct source_commit *commits, unsigned n,
+                 bool wait, struct err *err);
+void kafka_commit_answers(struct kafka_source *source);
+
+/* port.c */
+struct source_port *kafka_port_open(struct kafka_source *source, struct env *env);
+/* Control thread, when the shards have ended: records that were not released, and the next of the
+ * list. */
+unsigned kafka_port_out(const struct kafka_port *port);
+struct kafka_port *kafka_port_close(struct kafka_port *port);
+
+uint64_t kafka_now_us(void);
+
+#endif

@@ -1,0 +1,322 @@
+/*
+ * kafka.c: control's half of the source `kafka`: the consumer, what it says, and its end.
+ *
+ *     service: consumer_poll (rebalances, errors) -> answers to commits -> a pending assignment's
+ * next step
+ *                                                 -> can a broker be reached?
+ *
+ * librdkafka says that a broker went away, again and again, and never that one is back. So trouble
+ * is noted, and as long as it lasts a broker is asked for its metadata about once a second: the
+ * first refusal is one line in the log, the first answer another. A single broker of many that is
+ * gone is not an outage; it is said once a minute.
+ *
+ * Errors that librdkafka calls fatal end the source; everything else it tries again by itself.
+ */
+#include "drivers/kafka/internal.h"
+
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PROBE_US   UINT64_C(1000000)
+#define TROUBLE_US UINT64_C(60000000)
+
+static struct kafka_source *source_of(struct source *source)
+{
+    return (struct kafka_source *)source;
+}
+
+uint64_t kafka_now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* librdkafka's own lines. What the error callback tells as well is kept for debugging. */
+static void logged(const rd_kafka_t *consumer, int level, const char *facility, const char *text)
+{
+    bool told = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
+    enum log_level as = level <= 3 ? LOG_ERROR : level == 4 ? LOG_WARN : LOG_INFO;
+
+    (void)consumer;
+    log_line(told || level > 6 ? LOG_DEBUG : as, "kafka", "%s: %s", facility, text);
+}
+
+static void note_why(struct kafka_source *source, const char *why)
+{
+    /* "All brokers are down" says less than the reason that came just before it. */
+    snprintf(source->why, sizeof(source->why), "%s", why);
+}
+
+static void errored(rd_kafka_t *consumer, int error, const char *why, void *opaque)
+{
+    struct kafka_source *source = opaque;
+
+    (void)consumer;
+    source->trouble = true;
+    if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && source->why[0] != '\0')
+        return;
+    note_why(source, why);
+}
+
+/* A message on the consumer's own queue can only be an error of the group or of a topic. */
+static void consumer_error(struct kafka_source *source, const rd_kafka_message_t *message)
+{
+    const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : NULL;
+    uint64_t held;
+
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
+        !log_limit_pass(&source->limit_topic, kafka_now_us(), &held))
+        return;
+    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        log_line(LOG_WARN, "kafka", "topic %s does not exist: waiting for it to be made",
+                 topic ? topic : "?");
+    else
+        log_line(LOG_WARN, "kafka", "%s%s%s", topic ? topic : "", topic ? ": " : "",
+                 rd_kafka_message_errstr(message));
+}
+
+/* Where there was trouble, or nobody was reached yet: asks whether a broker answers now. */
+static void probe(struct kafka_source *source, unsigned timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata;
+    uint64_t now = kafka_now_us();
+
+    if ((source->reached && !source->trouble) || now < source->probe_us)
+        return;
+    source->probe_us = now + PROBE_US;
+    if (rd_kafka_metadata(source->consumer, 0, NULL, &metadata,
+                          timeout_ms > 10 ? (int)timeout_ms : 10) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (source->trouble && !source->down)
+            log_line(LOG_ERROR, "kafka", "cannot reach %s: %s; trying again", source->brokers,
+                     source->why);
+        source->down |= source->trouble;
+        return;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    if (source->down)
+        log_line(LOG_NOTICE, "kafka", "%s answers again", source->brokers);
+    else if (source->trouble && source->reached && now >= source->quiet_us) {
+        log_line(LOG_WARN, "kafka", "%s; other brokers answer", source->why);
+        source->quiet_us = now + TROUBLE_US;
+    }
+    source->reached = true;
+    source->trouble = source->down = false;
+    source->why[0] = '\0';
+}
+
+static int check_fatal(struct kafka_source *source, struct err *err)
+{
+    char why[400];
+    rd_kafka_resp_err_t error = rd_kafka_fatal_error(source->consumer, why, sizeof(why));
+
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    return err_set(err, EXIT_UNAVAILABLE, "kafka: %s: %s", rd_kafka_err2name(error), why);
+}
+
+static int service(struct source *base, unsigned timeout_ms, struct err *err)
+{
+    struct kafka_source *source = source_of(base);
+    int wait_ms = (int)timeout_ms;
+    rd_kafka_message_t *message;
+
+    if (source->pending.partitions)
+        wait_ms = 0;
+    while ((message = rd_kafka_consumer_poll(source->consumer, wait_ms))) {
+        consumer_error(source, message);
+        rd_kafka_message_destroy(message);
+        wait_ms = 0;
+    }
+    kafka_commit_answers(source);
+    kafka_assign_step(source, timeout_ms);
+    probe(source, timeout_ms);
+    return check_fatal(source, err);
+}
+
+static struct source_port *open_port(struct source *source, unsigned shard, struct env *env,
+                                     struct task_partitions *names)
+{
+    (void)shard;
+    (void)names; /* Slots are given by control, in assigned(). */
+    return kafka_port_open(source_of(source), env);
+}
+
+static int commit(struct source *source, const struct source_commit *commits, unsigned n, bool wait,
+                  struct err *err)
+{
+    return kafka_commit(source_of(source), commits, n, wait, err);
+}
+
+static bool marks(struct source *source, const char *topic, int32_t number,
+                  struct source_marks *marks)
+{
+    int64_t low = -1, high = -1;
+
+    if (rd_kafka_get_watermark_offsets(source_of(source)->consumer, topic, number, &low, &high) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        low = high = -1;
+    *marks = (struct source_marks){ low >= 0 ? low : -1, high >= 0 ? high : -1 };
+    return marks->low >= 0 || marks->high >= 0;
+}
+
+static bool reached(struct source *base, char *why, size_t why_bytes)
+{
+    struct kafka_source *source = source_of(base);
+
+    if (source->reached)
+        snprintf(why, why_bytes, "%s", "");
+    else
+        snprintf(why, why_bytes, "kafka: cannot reach %s: %s", source->brokers,
+                 source->why[0] != '\0' ? source->why : "no answer yet");
+    return source->reached;
+}
+
+static void free_source(struct kafka_source *source)
+{
+    for (unsigned i = 0; source->topics && i < source->n_topics; i++)
+        free(source->topics[i]);
+    free(source->topics);
+    free(source->brokers);
+    free(source->owned);
+    free(source);
+}
+
+/* Leaves the group: a pending assignment is answered first, because librdkafka waits for that. */
+static void leave(struct kafka_source *source)
+{
+    rd_kafka_resp_err_t error;
+
+    source->closing = true;
+    kafka_assign_abandon(source);
+    /* A cooperative member without partitions would end without a word to the group
+     * (librdkafka 2.0), and all others would wait for its session to run out; unsubscribing says
+     * it. */
+    if (source->n_owned == 0)
+        (void)rd_kafka_unsubscribe(source->consumer);
+    error = rd_kafka_consumer_close(source->consumer); /* Revokes by the callback. */
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_line(LOG_WARN, "kafka", "leaving the group: %s", rd_kafka_err2str(error));
+    kafka_commit_answers(source);
+}
+
+static void close_source(struct source *base)
+{
+    struct kafka_source *source = source_of(base);
+    unsigned out = 0;
+
+    leave(source);
+    for (struct kafka_port *port = source->ports; port;) {
+        out += kafka_port_out(port);
+        port = kafka_port_close(port);
+    }
+    /* A message that outlives its consumer points into freed memory. A task that stopped on an
+     * error may not have given all of them back, and then the process is about to end anyway. */
+    if (out > 0) {
+        log_line(LOG_WARN, "kafka", "%u records were not given back: the consumer stays", out);
+        return;
+    }
+    for (unsigned i = 0; i < source->n_owned; i++)
+        kafka_partition_let_go(source->owned[i]);
+    rd_kafka_queue_destroy(source->commits);
+    rd_kafka_destroy(source->consumer);
+    free_source(source);
+}
+
+static const struct source_ops kafka_ops = {
+    .name = "kafka",
+    .port = open_port,
+    .service = service,
+    .commit = commit,
+    .marks = marks,
+    .reached = reached,
+    .close = close_source,
+};
+
+/* Keeps what the options point at. 0, or -1 with *err. */
+static int keep_options(struct kafka_source *source, const struct kafka_options *options,
+                        struct err *err)
+{
+    source->start_latest = options->start_latest;
+    source->brokers = strdup(options->n_brokers > 0 ? options->brokers[0] : "");
+    source->topics = calloc(options->n_topics + 1, sizeof(char *));
+    if (!source->brokers || !source->topics)
+        return err_set(err, EXIT_SOFTWARE, "no memory for the source kafka");
+    for (unsigned i = 0; i < options->n_topics; i++) {
+        regex_t expression;
+
+        source->topics[i] = strdup(options->topics[i]);
+        source->n_topics = i + 1;
+        if (!source->topics[i])
+            return err_set(err, EXIT_SOFTWARE, "no memory for the source kafka");
+        if (options->topics[i][0] != '^')
+            continue;
+        if (regcomp(&expression, options->topics[i], REG_EXTENDED | REG_NOSUB) != 0)
+            return err_set(err, EXIT_CONFIG, "kafka: %s is not a regular expression",
+                           options->topics[i]);
+        regfree(&expression);
+    }
+    return 0;
+}
+
+static int open_consumer(struct kafka_source *source, const struct kafka_options *options,
+                         struct err *err)
+{
+    rd_kafka_conf_t *conf = kafka_conf(options, err);
+    char why[400];
+
+    if (!conf)
+        return -1;
+    rd_kafka_conf_set_opaque(conf, source);
+    rd_kafka_conf_set_log_cb(conf, logged);
+    rd_kafka_conf_set_error_cb(conf, errored);
+    rd_kafka_conf_set_rebalance_cb(conf, kafka_rebalance);
+    source->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+    if (!source->consumer) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, EXIT_CONFIG, "kafka: %s", why);
+    }
+    rd_kafka_poll_set_consumer(source->consumer);
+    source->commits = rd_kafka_queue_new(source->consumer);
+    return 0;
+}
+
+static int subscribe(struct kafka_source *source, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)source->n_topics);
+    rd_kafka_resp_err_t error;
+
+    for (unsigned i = 0; i < source->n_topics; i++)
+        rd_kafka_topic_partition_list_add(list, source->topics[i], RD_KAFKA_PARTITION_UA);
+    error = rd_kafka_subscribe(source->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    return err_set(err, EXIT_CONFIG, "kafka: cannot subscribe: %s", rd_kafka_err2str(error));
+}
+
+struct source *kafka_source_open(const struct kafka_options *options,
+                                 const struct source_events *events, struct err *err)
+{
+    struct kafka_source *source = calloc(1, sizeof(*source));
+
+    if (!source) {
+        (void)err_set(err, EXIT_SOFTWARE, "no memory for the source kafka");
+        return NULL;
+    }
+    source->source.ops = &kafka_ops;
+    source->events = events;
+    if (keep_options(source, options, err) == 0 && open_consumer(source, options, err) == 0) {
+        if (subscribe(source, err) == 0)
+            return &source->source;
+        rd_kafka_queue_destroy(source->commits);
+        rd_kafka_destroy(source->consumer);
+    }
+    free_source(source);
+    return NULL;
+}
