@@ -19,13 +19,12 @@
 #include <inttypes.h>
 
 #define LOOKUP_KEYS_MAX 8192
-#define LOOKUPS         (sizeof(((struct hydrator *)0)->asked) / sizeof(((struct hydrator *)0)->asked[0]))
 
 void hydrator_open(struct pipeline *pipeline)
 {
     if (pipeline->options.hydrate < 0)
         return;
-    for (unsigned i = 0; i < LOOKUPS; i++)
+    for (unsigned i = 0; i < LOOKUPS_MAX; i++)
         pipeline->hydrator.asked[i].pendings =
             memory_reserve(LOOKUP_KEYS_MAX * sizeof(struct pending *), "lookup keys");
 }
@@ -58,7 +57,7 @@ static unsigned ask(struct pipeline *pipeline)
     struct hydrator *hydrator = &pipeline->hydrator;
     struct sink_port *port = pipeline->outlets[pipeline->options.hydrate].port;
     unsigned asked = 0;
-    for (unsigned i = 0; i < LOOKUPS && hydrator->head != NULL; i++) {
+    for (unsigned i = 0; i < LOOKUPS_MAX && hydrator->head != NULL; i++) {
         if (hydrator->asked[i].lookup != NULL)
             continue;
         struct sink_lookup *lookup = port->ops->lookup_begin(port);
@@ -199,7 +198,7 @@ static bool land(struct pipeline *pipeline, uint64_t now_us)
     unsigned slot = 0;
     while (hydrator->asked[slot].lookup != hydrator->landing)
         slot++;
-    ASSERT(slot < LOOKUPS && hydrator->landing->n == hydrator->asked[slot].n);
+    ASSERT(slot < LOOKUPS_MAX && hydrator->landing->n == hydrator->asked[slot].n);
 
     if (hydrator->landing->failed_whole) {
         ask_again(pipeline, slot, now_us);

@@ -21,7 +21,8 @@
 
 #include <ck_ring.h>
 
-#define FRAMES        8 /* a pipeline fills at most so many at once: the credit that its source has */
+#define FRAMES        8  /* that a pipeline fills at once: the credit that its source has */
+#define LOOKUPS_MAX   4  /* under way */
 #define FLIGHTS_MAX   16 /* batches of one sink under way */
 #define CLOCK_HISTORY 16
 
@@ -125,7 +126,7 @@ struct hydrator {
         struct sink_lookup *lookup;
         struct pending **pendings;
         uint32_t n, epoch;
-    } asked[4];
+    } asked[LOOKUPS_MAX];
     struct log_limit log_down, log_broken;
 };
 

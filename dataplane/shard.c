@@ -13,8 +13,9 @@
  */
 #include "dataplane/shard.h"
 
-#define WAIT_US_MAX 10000 /* libraries behind the ports have time-outs of their own to look after \
-                           */
+#define WAIT_US_MAX \
+    10000 /* libraries behind the ports have time-outs of their own to look after \
+           */
 
 static void tell_positions(const struct pipeline *pipeline, const struct shard_command *command)
 {

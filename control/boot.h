@@ -1,0 +1,18 @@
+/* boot.h: from a config to a node that is ready to run, and its end. Control thread. */
+#ifndef WEIR_CONTROL_BOOT_H
+#define WEIR_CONTROL_BOOT_H
+
+#include "control/node.h"
+
+/* Builds plans, sinks, sources, dead letters, and on a thread of its own each shard with its
+ * pipelines; reserves all memory and seals it. The shards wait. 0, or -1 with *err; then the
+ * process is expected to end. */
+MUST_CHECK int boot_open(struct node *node, struct err *err);
+
+/* Lets the shards run. */
+void boot_start(struct node *node);
+
+/* Ends the shards' threads, then closes sources, sinks and dead letters, in this order. */
+void boot_close(struct node *node);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * commit.c: see commit.h.
+ *
+ *     least over shards and sinks of what is held  ─┐
+ *     what the reading shard has read to the end   ─┴─► least ─► dead letters synced ─► offset +
+ * clock committed
+ *
+ * Positions are asked for before holds, see shard.c for why. The dead letters are synced after the
+ * shards were asked: a letter is written before the record that it is about counts as read.
+ */
+#include "control/commit.h"
+
+#include "control/assign.h"
+#include "control/task.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void ask(struct task *task, enum shard_order order, struct shard_mark *marks, unsigned n)
+{
+    for (unsigned s = 0; s < task->node->n_shards; s++) {
+        struct shard_command command = { .order = order,
+                                         .task = task->index,
+                                         .marks = marks + (size_t)s * PARTITIONS_MAX,
+                                         .n_marks = n };
+        assign_tell(task->node, s, &command);
+    }
+}
+
+/* The least held offset of a slot over all shards. */
+static bool low_of(const struct task *task, unsigned slot, struct shard_mark *low)
+{
+    bool any = false;
+    for (unsigned s = 0; s < task->node->n_shards; s++) {
+        const struct shard_mark *mark = &task->lows[(size_t)s * PARTITIONS_MAX + slot];
+        if (mark->known && (!any || mark->offset < low->offset)) {
+            *low = *mark;
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* A file's partitions are not assigned: they are ours from the first record on. */
+static const struct shard_mark *position_of(struct task *task, unsigned slot)
+{
+    struct assignment *at = &task->assignments[slot];
+    for (unsigned s = 0; s < task->node->n_shards; s++) {
+        const struct shard_mark *mark = &task->positions[(size_t)s * PARTITIONS_MAX + slot];
+        if (!mark->known)
+            continue;
+        if (!at->owned && task->config->source.kind == CONFIG_SOURCE_FILE) {
+            at->shard = s;
+            at->end_offset = at->high = at->committed = -1;
+            __atomic_store_n(&at->owned, 1, __ATOMIC_RELEASE);
+        }
+        return at->owned && at->shard == s ? mark : NULL;
+    }
+    return NULL;
+}
+
+void commit_look(struct task *task)
+{
+    unsigned n = partitions_count(task->partitions);
+    ask(task, SHARD_POSITIONS, task->positions, n);
+    ask(task, SHARD_LOWS, task->lows, n);
+    for (unsigned slot = 0; slot < n; slot++) {
+        const struct shard_mark *position = position_of(task, slot);
+        struct assignment *at = &task->assignments[slot];
+        struct shard_mark low = { 0 };
+        if (position == NULL)
+            continue;
+        bool held = low_of(task, slot, &low) && low.offset < position->offset;
+        __atomic_store_n(&at->read, position->read_offset, __ATOMIC_RELAXED);
+        __atomic_store_n(&at->durable, held ? low.offset : position->offset, __ATOMIC_RELAXED);
+        at->durable_clock = held ? low.clock : position->clock;
+    }
+}
+
+/* What is durable and not committed yet. */
+static unsigned collect(struct task *task, struct source_commit *commits, uint16_t *slots)
+{
+    unsigned n = 0;
+    for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
+        const struct assignment *at = &task->assignments[slot];
+        int64_t stored = at->committed >= 0 ? at->committed : at->start;
+        if (!at->owned || at->durable <= stored)
+            continue;
+        slots[n] = (uint16_t)slot;
+        commits[n++] =
+            (struct source_commit){ .topic = partitions_topic(task->partitions, (uint16_t)slot),
+                                    .number = partitions_number(task->partitions, (uint16_t)slot),
+                                    .offset = at->durable,
+                                    .clock = at->durable_clock };
+    }
+    return n;
+}
+
+int commit_round(struct task *task, bool wait)
+{
+    static struct source_commit
+        commits[PARTITIONS_MAX]; /* the control thread's; too large for its stack */
+    static uint16_t slots[PARTITIONS_MAX];
+    struct err err;
+    commit_look(task);
+    if (task->letters->ops->sync(task->letters, &err) != 0) {
+        task_fail(task, &err);
+        return -1;
+    }
+    unsigned n = collect(task, commits, slots);
+    if (n == 0)
+        return 0;
+    if (task->source->ops->commit(task->source, commits, n, wait, &err) != 0) {
+        log_line(LOG_WARN, task->config->name,
+                 "the commit of %u partitions failed and is tried again: %s", n, err.text);
+        return -1;
+    }
+    for (unsigned i = 0; i < n; i++)
+        __atomic_store_n(&task->assignments[slots[i]].committed, commits[i].offset,
+                         __ATOMIC_RELAXED);
+    return 0;
+}

@@ -1,0 +1,105 @@
+/*
+ * node.h: a running weir: its shards and its tasks, as the control side sees them.
+ *
+ * Everything here is made by boot.c before the shards run and belongs to the control thread (the
+ * one that called node_run()). Other threads may read what is marked atomic, the data plane's
+ * counters, and documents through the readers below. No event passes here.
+ */
+#ifndef WEIR_CONTROL_NODE_H
+#define WEIR_CONTROL_NODE_H
+
+#include "config/config.h"
+#include "dataplane/shard.h"
+
+#include <pthread.h>
+
+enum task_state {
+    TASK_STARTING, /* its sinks are not prepared yet, or no partition was assigned yet */
+    TASK_RUNNING,
+    TASK_PAUSED,
+    TASK_DRAINING,
+    TASK_ENDED,
+    TASK_FAILED, /* task->failure says why */
+};
+
+/* A partition as control knows it; the slot is its index. Atomic fields may be read by any thread.
+ */
+struct assignment {
+    int owned;          /* atomic bool */
+    unsigned shard;     /* that reads it */
+    int64_t end_offset; /* the log's end when it was assigned, -1 = unknown */
+    int64_t start;      /* where reading began */
+    int64_t read;       /* atomic: polled up to here */
+    int64_t durable;    /* atomic: in every sink up to here */
+    uint64_t durable_clock;
+    int64_t committed; /* atomic: what was committed last; -1: nothing yet */
+    int64_t high;      /* atomic: the log's end as last heard, -1 = unknown */
+};
+
+struct task {
+    struct node *node;
+    unsigned index;
+    const struct config_task *config;
+    struct plan *plan;
+    struct task_partitions *partitions;
+    struct source *source;
+    struct source_events events; /* what the source calls */
+    struct sink *sinks[SINKS_MAX];
+    struct dead_letters *letters;
+    struct pipeline **pipelines;   /* [n_shards] */
+    struct store_reader **readers; /* [n_shards], the admin thread's */
+
+    int state; /* atomic: enum task_state */
+    struct err failure;
+    struct assignment assignments[PARTITIONS_MAX];
+    unsigned n_owned, n_total; /* partitions of ours, of the topics */
+    bool assigned_once, held_all;
+    uint64_t
+        alone_deadline_us; /* R7: refuse to go on as one of several from then on; 0: no question */
+    uint32_t epochs[PARTITIONS_MAX], epoch;
+    bool knows_all; /* R3's shortcut */
+
+    unsigned n_prepared; /* sinks that are */
+    uint64_t prepare_us; /* when to try the next one */
+    unsigned prepare_attempts;
+    uint64_t commit_us;                  /* when the next commit round is due */
+    uint64_t marks_us;                   /* when to ask for the logs' ends again */
+    struct shard_mark *positions, *lows; /* [n_shards][PARTITIONS_MAX], for commit rounds */
+};
+
+struct node_options {
+    bool until_end;
+    uint64_t wait_us; /* with until_end: how long a server may be away */
+};
+
+struct node {
+    const struct config *config;
+    struct node_options options;
+    uint64_t started_us; /* monotonic */
+    uint64_t started_wall_us;
+    unsigned n_shards;
+    struct shard *shards;
+    pthread_t *threads;
+    struct shard_thread *shard_threads; /* boot.c's */
+    unsigned n_tasks;
+    struct task *tasks;
+    int exit_code;
+    struct admin *admin;
+};
+
+/* What all shards of a task counted so far. Any thread. */
+struct task_totals {
+    struct counters counters;
+    struct outlet_counters outlets[SINKS_MAX];
+    uint64_t events; /* of every kind */
+    uint64_t entities, store_used_bytes, store_bound_bytes, pending;
+};
+void task_totals(const struct task *task, struct task_totals *totals);
+
+/* A second signal asked to stop at once. Any thread. */
+bool node_hurries(void);
+
+/* Runs the config until it ends or a signal ends it; returns the exit code. Prints what it does. */
+int node_run(const struct config *config, const struct node_options *options);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * task.c: see task.h.
+ *
+ *     STARTING ── sinks prepared ──► RUNNING ⇄ PAUSED ──► DRAINING ──► ENDED
+ *         └──────────── any of these, when it can't go on ───────────► FAILED
+ *
+ * Servers that are away are waited for, with backoff, for ever; with --until-end for `wait`, then
+ * the task fails with EXIT_UNAVAILABLE.
+ */
+#include "control/task.h"
+
+#include "control/assign.h"
+#include "control/commit.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+#define PREPARE_RETRY_US_MAX 10000000
+#define FILE_COMMIT_US       1000000
+#define MARKS_US             1000000
+
+uint64_t task_now_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+enum task_state task_state(const struct task *task)
+{
+    return (enum task_state)__atomic_load_n(&task->state, __ATOMIC_ACQUIRE);
+}
+
+static void set_state(struct task *task, enum task_state state)
+{
+    __atomic_store_n(&task->state, (int)state, __ATOMIC_RELEASE);
+}
+
+void task_fail(struct task *task, const struct err *err)
+{
+    if (task_state(task) == TASK_FAILED)
+        return;
+    task->failure = *err;
+    set_state(task, TASK_FAILED);
+    assign_pause(task, true);
+    log_line(LOG_ERROR, task->config->name, "the task ends: %s", err->text);
+}
+
+static bool waited_out(const struct task *task, uint64_t since_us, uint64_t now_us)
+{
+    const struct node_options *options = &task->node->options;
+    return options->until_end && now_us > since_us && now_us - since_us > options->wait_us;
+}
+
+/* ---- start ---- */
+
+static void prepare_failed(struct task *task, const struct err *err, uint64_t now_us)
+{
+    const char *sink = task->config->sinks[task->n_prepared].name;
+    if (err->code != EXIT_UNAVAILABLE || waited_out(task, task->node->started_us, now_us)) {
+        task_fail(task, err);
+        return;
+    }
+    uint64_t delay_us = UINT64_C(250000)
+                        << (task->prepare_attempts < 6 ? task->prepare_attempts : 6);
+    if (delay_us > PREPARE_RETRY_US_MAX)
+        delay_us = PREPARE_RETRY_US_MAX;
+    if (task->prepare_attempts++ == 0)
+        log_line(LOG_WARN, task->config->name, "sink %s: %s: trying again until it answers", sink,
+                 err->text);
+    task->prepare_us = now_us + delay_us;
+}
+
+/* Prepares one sink; when all are, the source may be read. */
+static void prepare(struct task *task, uint64_t now_us)
+{
+    struct err err;
+    if (now_us < task->prepare_us)
+        return;
+    struct sink *sink = task->sinks[task->n_prepared];
+    int prepared = sink->ops->prepare(sink, &err);
+    if (prepared < 0) {
+        prepare_failed(task, &err, now_us);
+        return;
+    }
+    if (task->prepare_attempts > 0)
+        log_line(LOG_NOTICE, task->config->name, "sink %s answers",
+                 task->config->sinks[task->n_prepared].name);
+    bool by_key = task->pipelines[0]->options.by_key;
+    if ((int)task->n_prepared == task->config->hydrate_sink && prepared == 1)
+        task->knows_all = !by_key || task->node->n_shards == 1; /* R3's shortcut */
+    task->prepare_attempts = 0;
+    if (++task->n_prepared == task->config->n_sinks) {
+        set_state(task, TASK_RUNNING);
+        assign_pause(task, false);
+    }
+}
+
+/* ---- running ---- */
+
+static void check_pipelines(struct task *task)
+{
+    for (unsigned s = 0; s < task->node->n_shards; s++) {
+        const struct pipeline *pipeline = task->pipelines[s];
+        if (__atomic_load_n(&pipeline->failed, __ATOMIC_ACQUIRE)) {
+            task_fail(task, &pipeline->failure);
+            return;
+        }
+    }
+}
+
+/* With --until-end, a server that stays away ends the task. */
+static void check_reached(struct task *task, uint64_t now_us)
+{
+    struct err err;
+    char why[300] = "";
+    if (!task->node->options.until_end)
+        return;
+    if (task->n_owned == 0 && task->config->source.kind == CONFIG_SOURCE_KAFKA) {
+        bool reached = task->source->ops->reached(task->source, why, sizeof(why));
+        if (waited_out(task, task->node->started_us, now_us)) {
+            if (reached)
+                (void)err_set(&err, EXIT_UNAVAILABLE,
+                              "no partition was assigned within the time of --wait: does the "
+                              "topic exist, is another member of the group alive?");
+            else
+                (void)err_set(&err, EXIT_UNAVAILABLE, "Kafka can't be reached: %s", why);
+            task_fail(task, &err);
+            return;
+        }
+    }
+    for (unsigned s = 0; s < task->node->n_shards; s++)
+        for (unsigned sink = 0; sink < task->config->n_sinks; sink++) {
+            uint64_t since_us = counter_read(&task->pipelines[s]->outlets[sink].failing_since_us);
+            if (since_us == 0 || !waited_out(task, since_us, now_us))
+                continue;
+            (void)err_set(&err, EXIT_UNAVAILABLE,
+                          "sink %s took nothing for longer than --wait; what it took before is "
+                          "kept, run again to go on",
+                          task->config->sinks[sink].name);
+            task_fail(task, &err);
+            return;
+        }
+}
+
+static void ask_marks(struct task *task)
+{
+    for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
+        struct source_marks marks;
+        struct assignment *at = &task->assignments[slot];
+        if (at->owned && task->source->ops->marks != NULL &&
+            task->source->ops->marks(task->source,
+                                     partitions_topic(task->partitions, (uint16_t)slot),
+                                     partitions_number(task->partitions, (uint16_t)slot), &marks))
+            __atomic_store_n(&at->high, marks.high, __ATOMIC_RELAXED);
+    }
+}
+
+static void do_due(struct task *task, uint64_t now_us)
+{
+    const struct config_source *source = &task->config->source;
+    uint64_t interval_us =
+        source->kind == CONFIG_SOURCE_KAFKA ? source->kafka.commit_interval_us : FILE_COMMIT_US;
+    if (now_us >= task->marks_us) {
+        ask_marks(task);
+        task->marks_us = now_us + MARKS_US;
+    }
+    if (now_us >= task->commit_us) {
+        (void)commit_round(task, false);
+        task->commit_us = now_us + interval_us;
+    }
+}
+
+void task_tick(struct task *task, unsigned timeout_ms)
+{
+    struct err err;
+    uint64_t now_us = task_now_us();
+    switch (task_state(task)) {
+    case TASK_STARTING:
+        prepare(task, now_us);
+        if (task_state(task) == TASK_STARTING) {
+            struct timespec pause = { .tv_nsec = timeout_ms * 1000000L };
+            (void)nanosleep(&pause, NULL);
+        }
+        return;
+    case TASK_RUNNING:
+    case TASK_PAUSED:
+    case TASK_DRAINING:
+        if (task->source->ops->service(task->source, timeout_ms, &err) != 0) {
+            task_fail(task, &err);
+            return;
+        }
+        assign_check_alone(task, now_us);
+        check_pipelines(task);
+        check_reached(task, now_us);
+        if (task_state(task) != TASK_FAILED)
+            do_due(task, now_us);
+        return;
+    case TASK_ENDED:
+    case TASK_FAILED: {
+        struct timespec pause = { .tv_nsec = timeout_ms * 1000000L };
+        (void)nanosleep(&pause, NULL);
+        return;
+    }
+    }
+}
+
+/* ---- end ---- */
+
+static bool pipelines_idle(const struct task *task)
+{
+    for (unsigned s = 0; s < task->node->n_shards; s++)
+        if (!__atomic_load_n(&task->pipelines[s]->quiet, __ATOMIC_ACQUIRE))
+            return false;
+    for (unsigned s = 0; s < task->node->n_shards; s++)
+        if (counter_read(&task->pipelines[s]->n_pending) > 0)
+            return false;
+    return true;
+}
+
+static bool files_ended(const struct task *task)
+{
+    for (unsigned s = 0; s < task->node->n_shards; s++)
+        if (!__atomic_load_n(&task->pipelines[s]->source_ended, __ATOMIC_ACQUIRE))
+            return false;
+    return pipelines_idle(task);
+}
+
+/* Kafka: every partition is durable up to the end that it had when it was assigned. */
+static bool ends_reached(struct task *task)
+{
+    if (!task->assigned_once || task->n_owned == 0)
+        return false;
+    commit_look(task);
+    for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
+        const struct assignment *at = &task->assignments[slot];
+        if (at->owned && at->durable < at->end_offset)
+            return false;
+    }
+    return true;
+}
+
+bool task_done(struct task *task)
+{
+    if (task_state(task) != TASK_RUNNING)
+        return false;
+    return task->config->source.kind == CONFIG_SOURCE_FILE ? files_ended(task) : ends_reached(task);
+}
+
+bool task_drain(struct task *task, uint64_t bound_us)
+{
+    struct timespec pause = { .tv_nsec = 2000000 };
+    uint64_t until_us = task_now_us() + bound_us;
+    set_state(task, TASK_DRAINING);
+    assign_pause(task, true);
+    for (unsigned s = 0; s < task->node->n_shards; s++) {
+        struct shard_command flush = { .order = SHARD_FLUSH, .task = task->index, .flag = true };
+        assign_tell(task->node, s, &flush);
+    }
+    while (!pipelines_idle(task) && task_now_us() < until_us && !node_hurries()) {
+        check_pipelines(task);
+        if (task_state(task) == TASK_FAILED)
+            return false;
+        (void)nanosleep(&pause, NULL);
+    }
+    bool clean = pipelines_idle(task);
+    if (commit_round(task, true) != 0)
+        clean = false;
+    if (task_state(task) != TASK_FAILED)
+        set_state(task, TASK_ENDED);
+    return clean;
+}
