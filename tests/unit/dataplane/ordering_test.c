@@ -1,0 +1,141 @@
+/*
+ * ordering_test.c: every guarantee of docs/ORDERING.md on the real pipelines, and each rule broken
+ * on purpose.
+ *
+ * The histories are seeded: a failure names its seed. Each chunk of histories runs in a process of
+ * its own, because the data path's reservations are never given back.
+ */
+#include "dataplane/base/memory.h"
+#include "tests/unit/dataplane/ordering_world.h"
+#include "tests/unit/unit.h"
+
+enum { CHUNK = 10 };
+
+/* How many of `n` histories end wrong; a crash counts as wrong. */
+static unsigned count_wrong(const struct world_rules *rules, unsigned n, uint64_t *first)
+{
+    unsigned wrong = 0;
+    for (unsigned from = 0; from < n; from += CHUNK) {
+        fflush(stdout);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            unsigned mask = 0;
+            for (unsigned i = 0; i < CHUNK && from + i < n; i++)
+                if (!world_ends_right(from + i, rules))
+                    mask++, fprintf(stderr, "# seed %u\n", from + i);
+            _exit((int)mask);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        unsigned bad = WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : CHUNK;
+        if (bad > 0 && wrong == 0)
+            *first = from;
+        wrong += bad;
+    }
+    return wrong;
+}
+
+static void all_right(const struct world_rules *rules, unsigned n)
+{
+    uint64_t first = 0;
+    unsigned wrong = count_wrong(rules, n, &first);
+    if (wrong > 0)
+        print_message("# %u of %u wrong, the first at seed %llu or a little later\n", wrong, n,
+                      (unsigned long long)first);
+    assert_int_equal(wrong, 0);
+}
+
+static void some_wrong(const struct world_rules *rules, unsigned n)
+{
+    uint64_t first;
+    assert_true(count_wrong(rules, n, &first) > 0);
+}
+
+/* One node reads everything; a document's rows lie in several partitions. */
+static void one_node_converges_whatever_happens(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 1 }, 300);
+}
+
+/* Two and three nodes, partitioned by key: partitions move while writes are under way. */
+static void two_nodes_converge_on_a_keyed_log(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 2, .by_key = true }, 300);
+}
+static void three_nodes_converge_on_a_keyed_log(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 3, .by_key = true }, 200);
+}
+
+/* Minimal binlog images: each event says one column of two. */
+static void partial_images_converge(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 2, .by_key = true, .images = IMAGES_PARTIAL }, 200);
+}
+static void partial_images_converge_on_one_node(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 1, .images = IMAGES_PARTIAL }, 200);
+}
+
+static void r1_broken_clock_not_carried_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(&(struct world_rules){ .nodes = 2, .by_key = true, .forgets_clock = true }, 300);
+}
+static void r2_broken_version_is_the_newest_seqno_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(&(struct world_rules){ .nodes = 1, .version_is_newest = true }, 100);
+}
+static void r3_broken_no_hydration_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(&(struct world_rules){ .nodes = 2, .by_key = true, .no_hydration = true }, 100);
+}
+static void r4_broken_store_trusted_over_assignments_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(&(struct world_rules){ .nodes = 2, .by_key = true, .trusts_store = true }, 400);
+}
+static void r5_broken_commit_before_acknowledgement_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(&(struct world_rules){ .nodes = 2, .by_key = true, .ignores_holds = true }, 100);
+}
+static void r6_broken_state_of_deleted_documents_forgotten_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(&(struct world_rules){ .nodes = 2, .by_key = true, .forgets_deleted = true }, 200);
+}
+static void r7_broken_two_writers_of_one_document_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(&(struct world_rules){ .nodes = 2 }, 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_node_converges_whatever_happens),
+        cmocka_unit_test(two_nodes_converge_on_a_keyed_log),
+        cmocka_unit_test(three_nodes_converge_on_a_keyed_log),
+        cmocka_unit_test(partial_images_converge),
+        cmocka_unit_test(partial_images_converge_on_one_node),
+        cmocka_unit_test(r1_broken_clock_not_carried_is_caught),
+        cmocka_unit_test(r2_broken_version_is_the_newest_seqno_is_caught),
+        cmocka_unit_test(r3_broken_no_hydration_is_caught),
+        cmocka_unit_test(r4_broken_store_trusted_over_assignments_is_caught),
+        cmocka_unit_test(r5_broken_commit_before_acknowledgement_is_caught),
+        cmocka_unit_test(r6_broken_state_of_deleted_documents_forgotten_is_caught),
+        cmocka_unit_test(r7_broken_two_writers_of_one_document_is_caught),
+    };
+    memory_setup(
+        HUGEPAGES_OFF); /* thousands of small stores: a huge page each would be all zeroing */
+    return UNIT_RUN(tests);
+}
