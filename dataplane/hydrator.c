@@ -72,6 +72,7 @@ static unsigned ask(struct pipeline *pipeline)
         }
         ASSERT(n > 0); /* an empty lookup takes any key */
         hydrator->asked[i].lookup = lookup;
+        hydrator->n_asked++;
         hydrator->asked[i].n = n;
         hydrator->asked[i].epoch = __atomic_load_n(pipeline->options.epoch, __ATOMIC_ACQUIRE);
         port->ops->lookup_submit(port, lookup);
@@ -212,6 +213,7 @@ static bool land(struct pipeline *pipeline, uint64_t now_us)
     }
     port->ops->lookup_recycle(port, hydrator->landing);
     hydrator->asked[slot].lookup = NULL;
+    hydrator->n_asked--;
     hydrator->landing = NULL;
     hydrator->landing_at = 0;
     return true;

@@ -99,6 +99,7 @@ static bool flush_one(struct pipeline *pipeline, unsigned sink, uint64_t now_us)
         return false;
     }
     flight->batch = batch;
+    outlet->n_flying++;
     counter_add(&outlet->counters.batches, 1);
     counter_add(&outlet->counters.bytes, batch->bytes);
     counter_add(&outlet->counters.in_flight, 1);
@@ -214,6 +215,7 @@ unsigned outlet_reap(struct pipeline *pipeline, unsigned sink, uint64_t now_us)
         }
         land(pipeline, sink, flight);
         flight->batch = NULL;
+        outlet->n_flying--;
         counter_add(&outlet->counters.in_flight, (uint64_t)-1);
         outlet->port->ops->recycle(outlet->port, batch);
     }

@@ -90,18 +90,23 @@ static uint64_t earlier(uint64_t a_us, uint64_t b_us)
     return a_us < b_us ? a_us : b_us;
 }
 
+/* What waits for an answer is not due: the answer wakes us. */
+static uint64_t outlet_due_us(const struct pipeline *pipeline, unsigned sink)
+{
+    const struct outlet *outlet = &pipeline->outlets[sink];
+    struct pending_load load = pendings_load(pipeline->pendings, sink);
+    if (load.ready == 0 || outlet->n_flying == outlet->limits.in_flight)
+        return outlet->wake_us;
+    uint64_t full_us = load.since_us + outlet->linger_us;
+    return earlier(outlet->wake_us, full_us > outlet->resume_us ? full_us : outlet->resume_us);
+}
+
 uint64_t pipeline_due_us(const struct pipeline *pipeline)
 {
-    uint64_t due_us = pipeline->hydrator.head != NULL ? pipeline->hydrator.retry_us : 0;
-    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++) {
-        const struct outlet *outlet = &pipeline->outlets[sink];
-        struct pending_load load = pendings_load(pipeline->pendings, sink);
-        due_us = earlier(due_us, outlet->wake_us);
-        if (load.ready == 0)
-            continue;
-        uint64_t full_us = load.since_us + outlet->linger_us;
-        due_us = earlier(due_us, full_us > outlet->resume_us ? full_us : outlet->resume_us);
-    }
+    const struct hydrator *hydrator = &pipeline->hydrator;
+    uint64_t due_us = hydrator->head != NULL && hydrator->n_asked == 0 ? hydrator->retry_us : 0;
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
+        due_us = earlier(due_us, outlet_due_us(pipeline, sink));
     return due_us;
 }
 

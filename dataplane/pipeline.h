@@ -120,6 +120,7 @@ struct hydrator {
     struct pending *head, *tail; /* queued */
     uint64_t retry_us;           /* the sink did not answer: not before this */
     unsigned attempts;
+    unsigned n_asked;
     struct sink_lookup *landing; /* an answer that is being merged: the store was full */
     uint32_t landing_at;
     struct {
@@ -145,6 +146,7 @@ struct outlet {
     uint64_t resume_us;        /* the sink as a whole failed: not before this */
     uint64_t wake_us;          /* when the next delayed document is due; 0: none */
     unsigned attempts;
+    unsigned n_flying;
     struct flight flights[FLIGHTS_MAX];
     struct outlet_counters counters;
     struct log_limit log_retry, log_dead;
