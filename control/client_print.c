@@ -34,6 +34,16 @@ static void cell_number(struct text_table *table, const json_t *object, const ch
         text_table_text(table, "?");
 }
 
+#define CELLS(table, object, ...) \
+    cell_numbers(table, object, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* A cell for each of the names, which a NULL ends. */
+static void cell_numbers(struct text_table *table, const json_t *object, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        cell_number(table, object, *names);
+}
+
 static json_t *parse(struct slice answer)
 {
     json_error_t error;
@@ -80,13 +90,8 @@ static void print_tasks(FILE *out, const json_t *tasks)
     {
         text_table_text(&table, text_of(task, "name"));
         text_table_text(&table, text_of(task, "state"));
-        cell_number(&table, task, "events");
-        cell_number(&table, task, "lag");
-        cell_number(&table, task, "pending");
-        cell_number(&table, task, "documents");
-        cell_number(&table, task, "changes_stale");
-        cell_number(&table, task, "unmapped");
-        cell_number(&table, task, "dead_letters");
+        CELLS(&table, task, "events", "lag", "pending", "documents", "changes_stale", "unmapped",
+              "dead_letters");
     }
     text_table_print(out, &table);
 }
@@ -107,11 +112,7 @@ static void print_sinks(FILE *out, const json_t *tasks)
             text_table_text(&table, text_of(task, "name"));
             text_table_text(&table, text_of(sink, "name"));
             text_table_text(&table, text_of(sink, "kind"));
-            cell_number(&table, sink, "written");
-            cell_number(&table, sink, "stale");
-            cell_number(&table, sink, "retried");
-            cell_number(&table, sink, "dead");
-            cell_number(&table, sink, "in_flight");
+            CELLS(&table, sink, "written", "stale", "retried", "dead", "in_flight");
         }
     }
     text_table_print(out, &table);
@@ -173,9 +174,7 @@ static void print_tables(FILE *out, const json_t *task)
     {
         text_table_text(&table, text_of(row, "name"));
         text_table_text(&table, text_of(row, "into"));
-        cell_number(&table, row, "applied");
-        cell_number(&table, row, "stale");
-        cell_number(&table, row, "dead");
+        CELLS(&table, row, "applied", "stale", "dead");
     }
     text_table_print(out, &table);
 }
@@ -208,8 +207,6 @@ int client_print_lag(FILE *out, struct slice answer)
     static const char *const headings[] = { "TASK",       "TOPIC", ">PARTITION",
                                             ">SHARD",     ">READ", ">DURABLE",
                                             ">COMMITTED", ">END",  ">LAG" };
-    static const char *const names[] = { "partition", "shard", "read", "durable",
-                                         "committed", "high",  "lag" };
     json_t *lag = parse(answer), *task, *partition;
     const json_t *tasks = json_object_get(lag, "tasks");
     struct text_table table;
@@ -226,8 +223,8 @@ int client_print_lag(FILE *out, struct slice answer)
         {
             text_table_text(&table, text_of(task, "task"));
             text_table_text(&table, text_of(partition, "topic"));
-            for (unsigned k = 0; k < sizeof(names) / sizeof(names[0]); k++)
-                cell_number(&table, partition, names[k]);
+            CELLS(&table, partition, "partition", "shard", "read", "durable", "committed", "high",
+                  "lag");
         }
     }
     text_table_print(out, &table);

@@ -71,8 +71,13 @@ void commit_look(struct task *task)
         if (position == NULL)
             continue;
         bool held = low_of(task, slot, &low) && low.offset < position->offset;
+        int64_t durable = held ? low.offset : position->offset;
+        if (durable == position->read_offset)
+            counter_set(&at->held_since_us, 0);
+        else if (durable != at->durable || at->held_since_us == 0)
+            counter_set(&at->held_since_us, task_now_us());
         __atomic_store_n(&at->read, position->read_offset, __ATOMIC_RELAXED);
-        __atomic_store_n(&at->durable, held ? low.offset : position->offset, __ATOMIC_RELAXED);
+        __atomic_store_n(&at->durable, durable, __ATOMIC_RELAXED);
         at->durable_clock = held ? low.clock : position->clock;
     }
 }

@@ -18,11 +18,12 @@ static const struct {
     "writes what it has read, commits and exits 0. A second signal stops at once; what was not\n"
     "committed is read again next time, and the documents come out the same.\n"
     "\n"
-    "  --until-end          end when every source has reached the end that it had at start (files:\n"
-    "                       the end of the file). The last line on stdout is one JSON object with\n"
-    "                       events, changes, documents, dead letters, seconds and more\n"
+    "  --until-end          end when every source has reached the end that it had at start\n"
+    "                       (files: the end of the file). The last line on stdout is one\n"
+    "                       JSON object with events, changes, documents, dead letters,\n"
+    "                       seconds and more\n"
     "  --wait DURATION      with --until-end: how long a server may be away before weir gives up\n"
-    "                       with exit code 69 (default 60s). Without --until-end it waits for ever\n"
+    "                       with exit code 69 (default 60s). Without --until-end: for ever\n"
     "  --log-format FORMAT  text for people (default), json for machines: one object a line\n"
     "  --log-level LEVEL    debug, info (default), notice, warn, error or alert\n"
     "\n"
@@ -86,16 +87,17 @@ static const struct {
     "  weir get 2026112100001 2>/dev/null | jq .items\n"
     "  weir get -- -17                          (a key that begins with a dash)\n"
     "\n"
-    "The node's memory holds what changed since it started: a document that did not change is only\n"
-    "in the sinks, ask them. Exit code 1: the node does not know that key; 69: no node answers.\n",
+    "The node's memory holds what changed since it started: a document that did not change is\n"
+    "only in the sinks, ask them. Exit code 1: the node does not know that key; 69: no node\n"
+    "answers.\n",
     },
     [COMMAND_LAG] = {
     "how far each partition is behind its log",
     "weir lag [--task TASK] [--socket PATH] [--json]\n"
     "\n"
-    "For each partition that the node reads: how far it was read, up to where everything is durable\n"
-    "in every sink, what was committed, and the log's end. The lag is the number of records between\n"
-    "what is durable and the end; `?` means that the end is not known (files).\n"
+    "For each partition that the node reads: how far it was read, up to where everything is\n"
+    "durable in every sink, what was committed, and the log's end. The lag is the number of\n"
+    "records between what is durable and the end; `?` means that the end is not known (files).\n"
     "\n"
     "  --task TASK          one task\n"
     "  --socket PATH        the node's admin socket (default: $WEIR_SOCKET, else\n"
@@ -136,9 +138,8 @@ void help_print(FILE *out)
           "  weir run config/samples/quickstart.yaml --until-end\n"
           "\n"
           "`weir help COMMAND` explains a command. Results go to stdout, messages to stderr.\n"
-          "Exit codes: 0 done, 1 not found, 64 wrong usage, 69 a server cannot be reached, 70 a "
-          "fault\n"
-          "of weir's own, 74 input or output failed, 78 the config is wrong.\n",
+          "Exit codes: 0 done, 1 not found, 64 wrong usage, 69 a server cannot be reached, 70 a\n"
+          "fault of weir's own, 74 input or output failed, 78 the config is wrong.\n",
           out);
 }
 

@@ -409,6 +409,97 @@ static void put_failing(struct buf *out, const struct node *node, uint64_t now_u
     }
 }
 
+/* ---- times ---- */
+
+/* Cumulative buckets, sum and count, as Prometheus wants them. `labels` without braces, ends in a
+ * comma. */
+static void put_histogram(struct buf *out, const char *name, const char *labels,
+                          const struct histogram *histogram)
+{
+    uint64_t below = 0, sum_us = counter_read(&histogram->sum_us);
+
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        uint64_t bound_us = histogram_bound_us(i);
+        below += counter_read(&histogram->counts[i]);
+        buf_printf(out, "%s_bucket{%sle=\"%" PRIu64 ".%06" PRIu64 "\"} %" PRIu64 "\n", name, labels,
+                   bound_us / 1000000, bound_us % 1000000, below);
+    }
+    below += counter_read(&histogram->counts[HISTOGRAM_BUCKETS]);
+    buf_printf(out, "%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, below);
+    int labels_len = (int)strlen(labels) - 1;
+    buf_printf(out, "%s_sum{%.*s} %" PRIu64 ".%06" PRIu64 "\n%s_count{%.*s} %" PRIu64 "\n", name,
+               labels_len, labels, sum_us / 1000000, sum_us % 1000000, name, labels_len, labels,
+               below);
+}
+
+static void add_histogram(struct histogram *sum, const struct histogram *part)
+{
+    for (unsigned i = 0; i <= HISTOGRAM_BUCKETS; i++)
+        sum->counts[i] += counter_read(&part->counts[i]);
+    sum->sum_us += counter_read(&part->sum_us);
+}
+
+/* One of a sink's histograms, over all shards; `offset` is its place in struct outlet. */
+static void put_sink_times(struct buf *out, const struct task *task, const char *name,
+                           const char *stage, size_t offset)
+{
+    for (unsigned k = 0; k < task->config->n_sinks; k++) {
+        struct histogram sum = { 0 };
+        char labels[256];
+        for (unsigned s = 0; s < task->node->n_shards; s++) {
+            const char *outlet = (const char *)&task->pipelines[s]->outlets[k];
+            add_histogram(&sum, (const struct histogram *)(const void *)(outlet + offset));
+        }
+        (void)snprintf(labels, sizeof(labels), "task=\"%s\",sink=\"%.64s\",%s", task->config->name,
+                       task->config->sinks[k].name, stage);
+        put_histogram(out, name, labels, &sum);
+    }
+}
+
+static void put_times(struct buf *out, const struct node *node)
+{
+    put_family(out, "weir_stage_seconds", "histogram",
+               "time in a stage: merged (from reading an event), queued (a document, until it is "
+               "sent), acknowledged (from sending it)");
+    for (unsigned i = 0; i < node->n_tasks; i++) {
+        const struct task *task = &node->tasks[i];
+        struct histogram merged = { 0 };
+        char labels[128];
+        for (unsigned s = 0; s < node->n_shards; s++)
+            add_histogram(&merged, &task->pipelines[s]->merged);
+        (void)snprintf(labels, sizeof(labels), "task=\"%s\",stage=\"merged\",", task->config->name);
+        put_histogram(out, "weir_stage_seconds", labels, &merged);
+        put_sink_times(out, task, "weir_stage_seconds", "stage=\"queued\",",
+                       offsetof(struct outlet, queued));
+        put_sink_times(out, task, "weir_stage_seconds", "stage=\"acknowledged\",",
+                       offsetof(struct outlet, acknowledged));
+    }
+    put_family(out, "weir_event_age_seconds", "histogram",
+               "from the change in the database to the sink's acknowledgement");
+    for (unsigned i = 0; i < node->n_tasks; i++)
+        put_sink_times(out, &node->tasks[i], "weir_event_age_seconds", "",
+                       offsetof(struct outlet, age));
+}
+
+static void put_watermark_ages(struct buf *out, const struct node *node, uint64_t now_us)
+{
+    put_family(out, "weir_watermark_age_seconds", "gauge",
+               "how long the oldest offset that is not durable everywhere has not moved");
+    for (unsigned i = 0; i < node->n_tasks; i++) {
+        const struct task *task = &node->tasks[i];
+        uint64_t oldest_us = now_us;
+        for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
+            const struct assignment *at = &task->assignments[slot];
+            uint64_t since_us = counter_read(&at->held_since_us);
+            if (__atomic_load_n(&at->owned, __ATOMIC_ACQUIRE) && since_us != 0 &&
+                since_us < oldest_us)
+                oldest_us = since_us;
+        }
+        put_seconds(out, "weir_watermark_age_seconds", LABELS({ "task", task_name(task) }),
+                    now_us - oldest_us);
+    }
+}
+
 void metrics_render(struct buf *out, const struct node *node, uint64_t now_us)
 {
     put_node(out, node);
@@ -420,4 +511,6 @@ void metrics_render(struct buf *out, const struct node *node, uint64_t now_us)
     put_stores(out, node);
     put_sinks(out, node);
     put_failing(out, node, now_us);
+    put_times(out, node);
+    put_watermark_ages(out, node, now_us);
 }

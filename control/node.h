@@ -32,8 +32,9 @@ struct assignment {
     int64_t read;       /* atomic: polled up to here */
     int64_t durable;    /* atomic: in every sink up to here */
     uint64_t durable_clock;
-    int64_t committed; /* atomic: what was committed last; -1: nothing yet */
-    int64_t high;      /* atomic: the log's end as last heard, -1 = unknown */
+    uint64_t held_since_us; /* counter: since when `durable` stands behind `read`; 0: it does not */
+    int64_t committed;      /* atomic: what was committed last; -1: nothing yet */
+    int64_t high;           /* atomic: the log's end as last heard, -1 = unknown */
 };
 
 struct task {
@@ -59,8 +60,9 @@ struct task {
     uint32_t epochs[PARTITIONS_MAX], epoch;
     bool knows_all; /* R3's shortcut */
 
-    unsigned n_prepared; /* sinks that are */
-    uint64_t prepare_us; /* when to try the next one */
+    unsigned damaged_files; /* that were cut short or corrupt so far */
+    unsigned n_prepared;    /* sinks that are */
+    uint64_t prepare_us;    /* when to try the next one */
     unsigned prepare_attempts;
     uint64_t commit_us;                  /* when the next commit round is due */
     uint64_t marks_us;                   /* when to ask for the logs' ends again */

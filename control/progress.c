@@ -172,17 +172,18 @@ static uint64_t mono_us(void)
 
 struct final {
     struct counters counters;
-    uint64_t events, entities, written, stale, retried;
+    uint64_t events, entities, written, stale, retried, damaged_files;
 };
 
-static void add_task(struct final *sum, const struct task_totals *totals, unsigned n_sinks)
+static void add_task(struct final *sum, const struct task *task, const struct task_totals *totals)
 {
+    sum->damaged_files += task->damaged_files;
     sum->events += totals->events;
     sum->entities += totals->entities;
 #define COUNTER(field, metric, labels, help) sum->counters.field += totals->counters.field;
 #include "dataplane/counters.def"
 #undef COUNTER
-    for (unsigned i = 0; i < n_sinks; i++) {
+    for (unsigned i = 0; i < task->config->n_sinks; i++) {
         sum->written += totals->outlets[i].written;
         sum->stale += totals->outlets[i].stale;
         sum->retried += totals->outlets[i].retried;
@@ -201,6 +202,7 @@ static void put_final(struct json_out *out, const struct final *sum)
     json_out_u64(out, "applied", sum->counters.applied);
     json_out_u64(out, "changes_stale", sum->counters.stale);
     json_out_u64(out, "dead_letters", sum->counters.letters);
+    json_out_u64(out, "damaged_files", sum->damaged_files);
 }
 
 static void put_final_task(struct json_out *out, const struct task *task)
@@ -209,7 +211,7 @@ static void put_final_task(struct json_out *out, const struct task *task)
     struct final sum = { 0 };
 
     task_totals(task, &totals);
-    add_task(&sum, &totals, task->config->n_sinks);
+    add_task(&sum, task, &totals);
     json_out_open(out, task->config->name, '{');
     json_out_text(out, "state", view_state_name(view_state(task)));
     put_final(out, &sum);
@@ -232,8 +234,9 @@ void progress_final(FILE *file, struct node *node)
     ASSERT(buf.data != NULL);
     for (unsigned i = 0; i < node->n_tasks; i++) {
         struct task_totals totals;
+
         task_totals(&node->tasks[i], &totals);
-        add_task(&sum, &totals, node->tasks[i].config->n_sinks);
+        add_task(&sum, &node->tasks[i], &totals);
     }
     json_out_open(&out, NULL, '{');
     put_final(&out, &sum);

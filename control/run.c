@@ -9,7 +9,6 @@
 #include "control/boot.h"
 #include "control/progress.h"
 #include "control/task.h"
-#include "drivers/file/file.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -104,12 +103,6 @@ static int exit_code_of(const struct node *node)
         const struct task *task = &node->tasks[i];
         if (task_state(task) == TASK_FAILED)
             return task->failure.code;
-    }
-    for (unsigned i = 0; i < node->n_tasks; i++) {
-        const struct task *task = &node->tasks[i];
-        if (task->config->source.kind == CONFIG_SOURCE_FILE && node->options.until_end &&
-            file_source_damaged(task->source) > 0)
-            return EXIT_IO;
     }
     return EXIT_DONE;
 }

@@ -11,6 +11,7 @@
 
 #include "control/assign.h"
 #include "control/commit.h"
+#include "drivers/file/file.h"
 
 #include <inttypes.h>
 #include <time.h>
@@ -156,6 +157,12 @@ static void ask_marks(struct task *task)
     }
 }
 
+static void count_damage(struct task *task)
+{
+    if (task->config->source.kind == CONFIG_SOURCE_FILE)
+        task->damaged_files = file_source_damaged(task->source);
+}
+
 static void do_due(struct task *task, uint64_t now_us)
 {
     const struct config_source *source = &task->config->source;
@@ -266,6 +273,7 @@ bool task_drain(struct task *task, uint64_t bound_us)
     bool clean = pipelines_idle(task);
     if (commit_round(task, true) != 0)
         clean = false;
+    count_damage(task);
     if (task_state(task) != TASK_FAILED)
         set_state(task, TASK_ENDED);
     return clean;

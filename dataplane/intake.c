@@ -361,7 +361,7 @@ static void position_advance(struct pipeline *pipeline, const struct frame_recor
         reading->done_clock = at->clock_after;
 }
 
-unsigned intake_release(struct pipeline *pipeline)
+unsigned intake_release(struct pipeline *pipeline, uint64_t now_us)
 {
     struct intake *intake = &pipeline->intake;
     struct source_port *port = pipeline->options.source;
@@ -371,6 +371,7 @@ unsigned intake_release(struct pipeline *pipeline)
            __atomic_load_n(&frame->shards_left, __ATOMIC_ACQUIRE) == 0) {
         for (unsigned i = 0; i < frame->n_records; i++) {
             position_advance(pipeline, &frame->records[i]);
+            histogram_add(&pipeline->merged, now_us - frame->records[i].read_us);
             port->ops->release(port, &frame->records[i].record, 1);
         }
         intake->oldest = frame->next;

@@ -65,7 +65,7 @@ static bool bury_large(struct pipeline *pipeline, unsigned sink, struct pending 
                        outlet->name))
         return false;
     counter_add(&outlet->counters.dead, 1);
-    pendings_fly(pipeline->pendings, sink, pending);
+    (void)pendings_fly(pipeline->pendings, sink, pending, now_us);
     pendings_landed(pipeline->pendings, sink, pending, now_us);
     return true;
 }
@@ -88,7 +88,8 @@ static bool flush_one(struct pipeline *pipeline, unsigned sink, uint64_t now_us)
         struct document document = view(pipeline, pending->entity);
         added = outlet->port->ops->add(outlet->port, batch, &document);
         if (added == SINK_ADDED) {
-            pendings_fly(pipeline->pendings, sink, pending);
+            uint64_t waited_us = pendings_fly(pipeline->pendings, sink, pending, now_us);
+            histogram_add(&outlet->queued, waited_us);
             flight->pendings[flight->n++] = pending;
         } else if (added == SINK_TOO_LARGE && !bury_large(pipeline, sink, pending, now_us)) {
             break;
@@ -149,6 +150,18 @@ static void land_retry(struct pipeline *pipeline, unsigned sink, struct pending 
     pendings_retry(pipeline->pendings, sink, pending, now_us, delay);
 }
 
+/* How long the write took, and how old its oldest change is by the database's clock. */
+static void measure(struct pipeline *pipeline, unsigned sink, const struct pending *pending,
+                    uint64_t now_us)
+{
+    struct outlet *outlet = &pipeline->outlets[sink];
+    const struct pending_sink *at = &pending->sinks[sink];
+    uint64_t wall_us = env_wall_us(pipeline->options.env);
+    histogram_add(&outlet->acknowledged, now_us > at->since_us ? now_us - at->since_us : 0);
+    if (at->flying_source_us != 0 && at->flying_source_us < wall_us)
+        histogram_add(&outlet->age, wall_us - at->flying_source_us);
+}
+
 static bool land_item(struct pipeline *pipeline, unsigned sink, struct pending *pending,
                       const struct sink_batch *batch, const struct sink_item *item)
 {
@@ -157,10 +170,12 @@ static bool land_item(struct pipeline *pipeline, unsigned sink, struct pending *
     switch (item->verdict) {
     case SINK_WRITTEN:
         counter_add(&outlet->counters.written, 1);
+        measure(pipeline, sink, pending, now_us);
         pendings_landed(pipeline->pendings, sink, pending, now_us);
         return true;
     case SINK_STALE:
         counter_add(&outlet->counters.stale, 1);
+        measure(pipeline, sink, pending, now_us);
         pendings_landed(pipeline->pendings, sink, pending, now_us);
         return true;
     case SINK_RETRY:

@@ -191,14 +191,14 @@ void pendings_touch(struct pendings *pendings, struct pending *pending, const st
 {
     if (change->epoch > pending->epoch)
         pending->epoch = change->epoch;
-    if (pending->source_us == 0)
-        pending->source_us = change->source_us;
     for (unsigned sink = 0; sink < pendings->n_sinks; sink++) {
         struct pending_sink *at = &pending->sinks[sink];
         bool behind = pending->hydrate != HYDRATE_NOT || at->state == PENDING_FLYING ||
                       pending->entity->version > at->acked;
         if (behind && held)
             watermark_hold(pendings->watermark, sink, &at->holds, change);
+        if (behind && at->source_us == 0)
+            at->source_us = change->source_us;
         settle_sink(pendings, pending, sink, now_us);
     }
     (void)free_if_rested(pendings, pending);
@@ -241,15 +241,21 @@ struct pending_load pendings_load(const struct pendings *pendings, unsigned sink
                                   .since_us = oldest != NULL ? oldest->sinks[sink].since_us : 0 };
 }
 
-void pendings_fly(struct pendings *pendings, unsigned sink, struct pending *pending)
+uint64_t pendings_fly(struct pendings *pendings, unsigned sink, struct pending *pending,
+                      uint64_t now_us)
 {
     struct pending_sink *at = &pending->sinks[sink];
     ASSERT(at->state == PENDING_READY && at->flying_holds == NULL &&
            pending->hydrate == HYDRATE_NOT);
     leave_list(pendings, pending, sink);
+    uint64_t waited_us = now_us > at->since_us ? now_us - at->since_us : 0;
     at->state = PENDING_FLYING;
+    at->since_us = now_us;
+    at->flying_source_us = at->source_us;
+    at->source_us = 0;
     at->flying = pending->entity->version;
     watermark_move(pendings->watermark, &at->holds, &at->flying_holds);
+    return waited_us;
 }
 
 void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *pending,
@@ -274,6 +280,8 @@ void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pe
     ASSERT(at->state == PENDING_FLYING);
     watermark_move(pendings->watermark, &at->flying_holds, &at->holds);
     at->flying = 0;
+    if (at->flying_source_us != 0)
+        at->source_us = at->flying_source_us;
     if (pending->hydrate != HYDRATE_NOT) {
         at->state = PENDING_WAITING;
     } else if (delay_us == 0) {

@@ -38,16 +38,16 @@ struct pending_sink {
     struct hold *holds;          /* offsets that wait for the next write */
     struct hold *flying_holds;   /* offsets that the write under way covers */
     struct pending *prev, *next; /* in the sink's ready or delayed list */
-    uint64_t since_us;           /* READY: since when; DELAYED: until when */
-    uint8_t state;               /* enum pending_state */
+    uint64_t source_us;        /* when the database made the oldest change that waits; 0: unknown */
+    uint64_t flying_source_us; /* the same of the write under way */
+    uint64_t since_us;         /* READY, FLYING: since when; DELAYED: until when */
+    uint8_t state;             /* enum pending_state */
     uint8_t attempts;
 };
 
 struct pending {
     struct entity *entity;
     struct pending *hydrate_next;
-    uint64_t source_us; /* when the database made the oldest change that is not everywhere yet; 0 =
-                           unknown */
     uint32_t epoch;  /* the newest assignment that a change of it came under: what a read-back must
                         reach (R4) */
     uint8_t hydrate; /* enum hydrate_state */
@@ -89,8 +89,10 @@ struct pending_load {
 };
 struct pending_load pendings_load(const struct pendings *pendings, unsigned sink);
 
-/* READY -> FLYING, with the entity's version of now. */
-void pendings_fly(struct pendings *pendings, unsigned sink, struct pending *pending);
+/* READY -> FLYING, with the entity's version of now; returns how long it was READY, in
+ * microseconds. */
+uint64_t pendings_fly(struct pendings *pendings, unsigned sink, struct pending *pending,
+                      uint64_t now_us);
 
 /* The write under way was acknowledged, or can never succeed and was buried: FLYING -> settled. */
 void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *pending,

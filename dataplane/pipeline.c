@@ -75,7 +75,7 @@ unsigned pipeline_step(struct pipeline *pipeline, uint64_t now_us)
     done += apply_step(pipeline, now_us);
     for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
         done += outlet_flush(pipeline, sink, now_us);
-    done += intake_release(pipeline);
+    done += intake_release(pipeline, now_us);
     done += intake_step(pipeline, now_us);
     done += sweep_step(pipeline);
     store_reclaim(pipeline->store);

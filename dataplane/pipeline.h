@@ -12,6 +12,7 @@
 
 #include "dataplane/base/arena.h"
 #include "dataplane/base/counter.h"
+#include "dataplane/base/histogram.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/slab.h"
 #include "dataplane/columns.h"
@@ -149,6 +150,9 @@ struct outlet {
     unsigned n_flying;
     struct flight flights[FLIGHTS_MAX];
     struct outlet_counters counters;
+    struct histogram queued;       /* documents: ready -> sent */
+    struct histogram acknowledged; /* documents: sent -> acknowledged */
+    struct histogram age;          /* documents: changed in the database -> acknowledged */
     struct log_limit log_retry, log_dead;
 };
 
@@ -163,6 +167,7 @@ struct pipeline {
     struct hydrator hydrator;
     struct outlet outlets[SINKS_MAX];
     struct counters counters;
+    struct histogram merged;       /* events: polled -> merged on every shard */
     struct table_counters *tables; /* [n_tables] */
     struct buf scratch;
     bool paused, flushing; /* told by control */
@@ -197,7 +202,7 @@ void pipeline_fail(struct pipeline *pipeline, const struct err *err);
 /* ---- what the parts call of each other ---- */
 
 unsigned intake_step(struct pipeline *pipeline, uint64_t now_us);
-unsigned intake_release(struct pipeline *pipeline);
+unsigned intake_release(struct pipeline *pipeline, uint64_t now_us);
 void intake_open(struct pipeline *pipeline);
 void intake_attach(struct pipeline *pipeline, uint16_t partition, int64_t offset, uint64_t clock,
                    void *handle);

@@ -45,7 +45,7 @@ static void assert_row(const char *page, const char *name)
 /* Every line is a comment or a sample as the format has them; label values are escaped. */
 static void every_line_is_of_the_format(void **state)
 {
-    const char *comment = "^# (HELP [a-z_]+ [^\n]+|TYPE [a-z_]+ (counter|gauge))$";
+    const char *comment = "^# (HELP [a-z_]+ [^\n]+|TYPE [a-z_]+ (counter|gauge|histogram))$";
     const char *label = "[a-z_]+=\"([^\"\\]|\\\\[\\\"n])*\"";
     char sample[300], *save = NULL, *text = rendered(fake_node("unused", NULL));
     regex_t comment_form, sample_form;
@@ -66,6 +66,16 @@ static void every_line_is_of_the_format(void **state)
 struct family {
     char name[128], type[16];
 };
+
+static bool is_histogram_suffix(const char *text, size_t len)
+{
+    static const char *const suffixes[] = { "_bucket", "_sum", "_count" };
+
+    for (unsigned i = 0; i < 3; i++)
+        if (strlen(suffixes[i]) == len && memcmp(text, suffixes[i], len) == 0)
+            return true;
+    return false;
+}
 
 /* Names each family once; its samples follow it at once, counters end in _total, and nothing else
  * does. */
@@ -90,10 +100,14 @@ static void family_stands_once_with_its_samples_below(void **state)
             bool total = len > 6 && strcmp(family->name + len - 6, "_total") == 0;
             assert_int_equal(total, strcmp(family->type, "counter") == 0);
         } else {
-            size_t len = strcspn(line, "{ ");
+            size_t len = strcspn(line, "{ "), base;
             assert_true(n > 0);
-            assert_int_equal(len, strlen(families[n - 1].name));
-            assert_memory_equal(line, families[n - 1].name, len);
+            base = strlen(families[n - 1].name);
+            assert_memory_equal(line, families[n - 1].name, base);
+            if (strcmp(families[n - 1].type, "histogram") == 0)
+                assert_true(is_histogram_suffix(line + base, len - base));
+            else
+                assert_int_equal(len, base);
         }
     }
     assert_true(n > 25);

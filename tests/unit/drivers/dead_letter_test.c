@@ -1,5 +1,6 @@
 /* dead_letter_test.c: letters in a file: what a line holds, and what happens when it cannot be
  * written. */
+#include "tests/unit/folder.h"
 #include "tests/unit/unit.h"
 
 #include "dataplane/base/json.h"
@@ -9,12 +10,9 @@
 #include "drivers/dead_letter/letter.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-static char folder[64];
 
 static const struct dead_letter plain = {
     .reason = REASON_JSON,
@@ -24,14 +22,6 @@ static const struct dead_letter plain = {
     .payload = { "{\"a\":", 5 },
     .wall_us = 1795262400000042,
 };
-
-static const char *path_of(const char *name)
-{
-    static char path[128];
-
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
 
 static struct dead_letters *open_file(const char *path, size_t event_bytes_max)
 {
@@ -174,7 +164,7 @@ static void original_bytes_can_be_had_back(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const char *path = path_of("bytes.dlq");
+        const char *path = folder_path_of("bytes.dlq");
         struct dead_letters *letters = open_file(path, 1 << 20);
         struct dead_letter letter = plain;
         struct slice file;
@@ -221,7 +211,7 @@ static void a_letter_of_control_characters_still_fits(void **state)
 /* A crash cut the last letter: it keeps its line, and the next one gets its own. */
 static void a_letter_cut_off_by_a_crash_is_ended(void **state)
 {
-    const char *path = path_of("cut.dlq");
+    const char *path = folder_path_of("cut.dlq");
     struct dead_letters *letters;
     FILE *cut = fopen(path, "wb");
     struct slice file;
@@ -266,7 +256,7 @@ static void a_full_disk_stops_all_later_letters(void **state)
  * the line. */
 static void a_short_write_is_a_failure(void **state)
 {
-    const char *path = path_of("short.dlq");
+    const char *path = folder_path_of("short.dlq");
     struct dead_letters *letters = open_file(path, 1 << 20);
     const struct rlimit small = { 100, RLIM_INFINITY };
     struct rlimit before;
@@ -294,7 +284,7 @@ static void a_short_write_is_a_failure(void **state)
 
 static void missing_folders_are_made(void **state)
 {
-    const char *path = path_of("a/b//c.dlq");
+    const char *path = folder_path_of("a/b//c.dlq");
     struct dead_letters *letters = open_file(path, 1 << 20);
     struct stat stat;
     struct err err;
@@ -303,7 +293,7 @@ static void missing_folders_are_made(void **state)
     letters->ops->close(letters);
     assert_int_equal(lstat(path, &stat), 0);
     assert_int_equal(stat.st_mode & 07777 & ~0640u, 0);
-    path = path_of("a/b/c.dlq/d");
+    path = folder_path_of("a/b/c.dlq/d");
     assert_null(dead_letter_file_open(path, "orders", 1 << 20, &err));
     assert_int_equal(err.code, EXIT_IO);
     assert_non_null(strstr(err.text, path));
@@ -336,7 +326,7 @@ static void *put_many(void *argument)
 /* Shards put at the same time: each letter is whole, and each shard's are in its order. */
 static void shards_put_at_the_same_time(void **state)
 {
-    const char *path = path_of("many.dlq");
+    const char *path = folder_path_of("many.dlq");
     struct dead_letters *letters = open_file(path, 1 << 20);
     struct writer writers[THREADS];
     pthread_t threads[THREADS];
@@ -411,28 +401,6 @@ static void a_kafka_letter_that_is_too_late_stops_all_later_ones(void **state)
     letters->ops->close(letters);
 }
 
-static int open_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weir-dead-letter-XXXXXX");
-    log_setup(LOG_TEXT, LOG_ALERT);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *at)
-{
-    (void)stat;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_kafka_letter_that_is_too_late_stops_all_later_ones),
     };
 
+    log_setup(LOG_TEXT, LOG_ALERT);
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, open_folder, close_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -1,217 +1,14 @@
-/*
- * file_test.c: the source `file` through its contract: files of every kind in, records out.
- *
- * A `reader` opens the source over files in a folder of its own and reads to the end, keeping
- * copies of what came. It may hold records back before it releases them, as a shard does.
- */
-#include "tests/unit/unit.h"
+/* file_test.c: the source `file` through its contract: files of every kind in, records out. */
+#include "tests/unit/drivers/file_rig.h"
 
 #include "dataplane/base/log.h"
-#include "dataplane/base/memory.h"
-#include "drivers/file/file.h"
 
-#include <fcntl.h>
-#include <ftw.h>
 #include <lz4frame.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
 
-#define EVENTS_MAX 200000
-#define HELD_MAX   3000
-
-static char folder[64];
 static char standard[] = "-";
-
-/* A record as it came, copied while it was valid. */
-struct event {
-    struct record record;
-    char *payload, *key, *detail;
-};
-
-/* An env of clocks alone, with at most one watch, which wait() polls. */
-struct test_env {
-    struct env env;
-    struct watch *watched;
-};
-
-struct reader {
-    struct test_env env;
-    struct task_partitions *names;
-    struct source *source;
-    struct source_port *port;
-    struct record held[HELD_MAX];
-    unsigned n_held, hold;
-    struct event *events;
-    unsigned n;
-};
-
-static struct test_env *env_of(struct env *env)
-{
-    return (struct test_env *)env;
-}
-
-static int test_watch(struct env *env, struct watch *watch)
-{
-    assert_null(env_of(env)->watched);
-    env_of(env)->watched = watch;
-    return 0;
-}
-
-static void test_unwatch(struct env *env, struct watch *watch)
-{
-    assert_ptr_equal(env_of(env)->watched, watch);
-    env_of(env)->watched = NULL;
-}
-
-static unsigned test_wait(struct env *env, uint64_t timeout_us)
-{
-    struct watch *watch = env_of(env)->watched;
-    struct pollfd wait = { .fd = watch ? watch->fd : -1, .events = POLLIN };
-
-    if (poll(&wait, 1, (int)(timeout_us / 1000)) <= 0)
-        return 0;
-    watch->ready(watch, WATCH_READ);
-    return 1;
-}
-
-static const struct env_ops test_env_ops = { .watch = test_watch,
-                                             .unwatch = test_unwatch,
-                                             .wait = test_wait };
-
-static char *copy(struct slice bytes)
-{
-    char *text;
-
-    if (!bytes.data)
-        return NULL;
-    text = malloc(bytes.len + 1);
-    assert_non_null(text);
-    memcpy(text, bytes.data, bytes.len);
-    text[bytes.len] = '\0';
-    return text;
-}
-
-static void release(struct reader *reader, unsigned n)
-{
-    reader->port->ops->release(reader->port, reader->held, n);
-    reader->n_held -= n;
-    memmove(reader->held, reader->held + n, reader->n_held * sizeof(reader->held[0]));
-}
-
-/* What is held must still say what it said when it came. */
-static void check_held(struct reader *reader)
-{
-    for (unsigned i = 0; i < reader->n_held; i++) {
-        struct event *event = &reader->events[reader->n - reader->n_held + i];
-        struct slice now = reader->held[i].payload;
-
-        assert_true((now.data == NULL) == (event->payload == NULL));
-        if (now.data)
-            assert_memory_equal(now.data, event->payload, now.len);
-    }
-}
-
-static void keep(struct reader *reader, const struct record *record)
-{
-    struct event *event = &reader->events[reader->n++];
-
-    assert_true(reader->n < EVENTS_MAX);
-    event->record = *record;
-    event->payload = copy(record->payload);
-    event->key = copy(record->key);
-    event->detail = copy(record->detail);
-}
-
-/* One poll() of up to `max`; what is held beyond reader->hold goes back first. */
-static unsigned step(struct reader *reader, unsigned max)
-{
-    struct record records[256];
-    struct err err;
-    int n;
-
-    if (reader->n_held > reader->hold)
-        release(reader, reader->n_held - reader->hold);
-    n = reader->port->ops->poll(reader->port, records, max < 256 ? max : 256, &err);
-    assert_true(n >= 0);
-    for (int i = 0; i < n; i++) {
-        keep(reader, &records[i]);
-        reader->held[reader->n_held++] = records[i];
-    }
-    return (unsigned)n;
-}
-
-static void open_reader(struct reader *reader, const char *const *paths, unsigned n, size_t most)
-{
-    struct file_options options = { .paths = paths, .n_paths = n, .event_bytes_max = most };
-    struct err err = { 0 };
-
-    *reader = (struct reader){ .env.env.ops = &test_env_ops };
-    reader->events = calloc(EVENTS_MAX, sizeof(reader->events[0]));
-    reader->names = partitions_open();
-    reader->source = file_source_open(&options, &err);
-    if (!reader->source)
-        fail_msg("%s", err.text);
-    reader->port = reader->source->ops->port(reader->source, 0, &reader->env.env, reader->names);
-}
-
-static void read_to_end(struct reader *reader)
-{
-    while (!reader->port->ops->ended(reader->port)) {
-        if (step(reader, 256) > 0)
-            continue;
-        check_held(reader);
-        if (reader->n_held > 0)
-            release(reader, reader->n_held);
-        else if (!reader->port->ops->ended(reader->port))
-            env_wait(&reader->env.env, 10000000);
-    }
-}
-
-static void close_reader(struct reader *reader)
-{
-    for (unsigned i = 0; i < reader->n; i++) {
-        free(reader->events[i].payload);
-        free(reader->events[i].key);
-        free(reader->events[i].detail);
-    }
-    free(reader->events);
-    reader->source->ops->close(reader->source);
-}
-
-static void read_all(struct reader *reader, const char *const *paths, unsigned n, size_t most)
-{
-    open_reader(reader, paths, n, most);
-    read_to_end(reader);
-}
-
-/* A path in the test's folder; four of them live at once. */
-static const char *path_of(const char *name)
-{
-    static char paths[4][128];
-    static unsigned at;
-
-    at = (at + 1) % 4;
-    snprintf(paths[at], sizeof(paths[at]), "%s/%s", folder, name);
-    return paths[at];
-}
-
-static const char *put_file(const char *name, const void *bytes, size_t len)
-{
-    const char *path = path_of(name);
-    FILE *file = fopen(path, "wb");
-
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, len, file), len);
-    assert_int_equal(fclose(file), 0);
-    return path;
-}
-
-static const char *put_text(const char *name, const char *text)
-{
-    return put_file(name, text, strlen(text));
-}
 
 static struct slice gzip_of(struct slice text)
 {
@@ -254,48 +51,6 @@ static const struct codec_case {
     struct slice (*compress)(struct slice text);
 } codecs[] = { { "a.gz", gzip_of }, { "a.zst", zstd_of }, { "a.lz4", lz4_of } };
 
-/* `n` lines that do not compress too well, each naming its number. */
-static struct slice many_lines(unsigned n, unsigned bytes)
-{
-    size_t room = (size_t)n * (bytes + 32);
-    char *text = malloc(room);
-    size_t len = 0;
-    uint32_t noise = 1;
-
-    for (unsigned i = 0; i < n; i++) {
-        len += (size_t)snprintf(text + len, room - len, "{\"n\":%u,\"x\":\"", i);
-        for (unsigned j = 0; j < bytes; j++) {
-            noise = noise * 1664525 + 1013904223;
-            text[len++] = (char)('a' + (noise >> 24) % 26);
-        }
-        len += (size_t)snprintf(text + len, room - len, "\"}\n");
-    }
-    return (struct slice){ text, len };
-}
-
-static void assert_many(const struct reader *reader, unsigned n)
-{
-    assert_int_equal(reader->n, n);
-    for (unsigned i = 0; i < n; i++) {
-        char begin[32];
-        size_t len = (size_t)snprintf(begin, sizeof(begin), "{\"n\":%u,", i);
-
-        assert_int_equal(reader->events[i].record.offset, i);
-        assert_memory_equal(reader->events[i].payload, begin, len);
-        assert_int_equal(reader->events[i].payload[reader->events[i].record.payload.len - 1], '}');
-    }
-}
-
-static void assert_place(const struct reader *reader, unsigned i, const char *topic, int32_t number,
-                         int64_t offset)
-{
-    const struct record *record = &reader->events[i].record;
-
-    assert_string_equal(partitions_topic(reader->names, record->partition), topic);
-    assert_int_equal(partitions_number(reader->names, record->partition), number);
-    assert_int_equal(record->offset, offset);
-}
-
 /* Line ends of both kinds, empty lines, and a last line without an end: offsets count what editors
  * count. */
 static void plain_lines_are_events_at_their_line_number(void **state)
@@ -304,7 +59,7 @@ static void plain_lines_are_events_at_their_line_number(void **state)
     struct reader reader;
 
     (void)state;
-    read_all(&reader, &path, 1, 1 << 20);
+    reader_read_all(&reader, &path, 1, 1 << 20);
     assert_int_equal(reader.n, 3);
     assert_string_equal(reader.events[0].payload, "{\"a\":1}");
     assert_string_equal(reader.events[1].payload, "{\"a\":2}");
@@ -314,7 +69,7 @@ static void plain_lines_are_events_at_their_line_number(void **state)
     assert_place(&reader, 2, path, 0, 4);
     assert_null(reader.events[0].key);
     assert_int_equal(file_source_damaged(reader.source), 0);
-    close_reader(&reader);
+    reader_close(&reader);
 }
 
 /* What was in Kafka comes out as it was: escapes, a null key, a tombstone, an empty key, headers.
@@ -332,9 +87,9 @@ static void kcat_lines_are_the_messages_that_they_were(void **state)
     struct header headers[1];
 
     (void)state;
-    open_reader(&reader, &path, 1, 1 << 20);
+    reader_open(&reader, &path, 1, 1 << 20);
     reader.hold = 10;
-    assert_int_equal(step(&reader, 256), 3);
+    assert_int_equal(reader_step(&reader, 256), 3);
     assert_place(&reader, 0, "t\xc3\xa4", 3, 17);
     assert_int_equal(reader.events[0].record.timestamp_ms, 1700);
     assert_int_equal(reader.events[0].record.key.len, 2);
@@ -351,8 +106,8 @@ static void kcat_lines_are_the_messages_that_they_were(void **state)
     assert_int_equal(reader.events[2].record.timestamp_ms, -1);
     assert_non_null(reader.events[2].key);
     assert_string_equal(reader.events[2].payload, "");
-    read_to_end(&reader);
-    close_reader(&reader);
+    reader_to_end(&reader);
+    reader_close(&reader);
 }
 
 /* A line that does not say where its message was goes on as it stands, for the decoder to reject.
@@ -387,12 +142,12 @@ static void broken_kcat_lines_are_handed_on_whole(void **state)
 
         snprintf(text, sizeof(text), "%s%s\n", good, bad[i]);
         path = put_text("bad.ndjson", text);
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_int_equal(reader.n, 2);
         assert_place(&reader, 1, path, 0, 1);
         assert_string_equal(reader.events[1].payload, bad[i]);
         assert_false(reader.events[1].record.rewind);
-        close_reader(&reader);
+        reader_close(&reader);
     }
 }
 
@@ -416,10 +171,10 @@ static void the_first_line_says_which_kind_a_file_is(void **state)
         const char *path = put_text("kind.ndjson", cases[i].first);
         struct reader reader;
 
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_int_equal(reader.n, 1);
         assert_place(&reader, 0, cases[i].kcat ? "t" : path, 0, cases[i].kcat ? 5 : 0);
-        close_reader(&reader);
+        reader_close(&reader);
     }
 }
 
@@ -437,22 +192,22 @@ static void a_log_that_steps_back_says_rewind(void **state)
     (void)state;
     snprintf(text, sizeof(text), "%s%s%s%s%s", line0, line0, line1, line2, line0);
     paths[0] = paths[1] = put_text("twice.ndjson", text);
-    read_all(&reader, paths, 2, 1 << 20);
+    reader_read_all(&reader, paths, 2, 1 << 20);
     assert_int_equal(reader.n, 10);
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(reader.events[i].record.rewind, rewinds[i]);
     assert_true(reader.events[5].record.rewind);
     assert_true(reader.events[6].record.rewind);
     assert_false(reader.events[7].record.rewind);
-    close_reader(&reader);
+    reader_close(&reader);
 
     paths[0] = paths[1] = put_text("plain.ndjson", "{\"a\":1}\n{\"a\":2}\n");
-    read_all(&reader, paths, 2, 1 << 20);
+    reader_read_all(&reader, paths, 2, 1 << 20);
     assert_int_equal(reader.n, 4);
     assert_false(reader.events[1].record.rewind);
     assert_true(reader.events[2].record.rewind);
     assert_false(reader.events[3].record.rewind);
-    close_reader(&reader);
+    reader_close(&reader);
 }
 
 /* Lines of every length around a chunk's end: none is cut, none is lost, none is doubled. */
@@ -474,13 +229,13 @@ static void lines_around_chunk_borders_come_whole(void **state)
         memset(text + first + 11, 'c', first);
         text[len - 1] = '\n';
         path = put_file("border.txt", text, len);
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_int_equal(reader.n, 3);
         assert_int_equal(reader.events[0].record.payload.len, first);
         assert_int_equal(reader.events[1].record.payload.len, 9);
         assert_int_equal(reader.events[2].record.payload.len, first);
         assert_int_equal(strspn(reader.events[2].payload, "c"), first);
-        close_reader(&reader);
+        reader_close(&reader);
         free(text);
     }
 }
@@ -494,22 +249,22 @@ static void held_records_stay_as_they_came(void **state)
     struct reader reader;
 
     (void)state;
-    open_reader(&reader, &path, 1, 1 << 20);
+    reader_open(&reader, &path, 1, 1 << 20);
     reader.hold = 2500;
-    read_to_end(&reader);
+    reader_to_end(&reader);
     assert_many(&reader, 40000);
-    close_reader(&reader);
+    reader_close(&reader);
 
     /* Nothing is given back at all: poll() must say 0, not overwrite. */
-    open_reader(&reader, &path, 1, 1 << 20);
+    reader_open(&reader, &path, 1, 1 << 20);
     reader.hold = HELD_MAX;
-    while (reader.n_held <= HELD_MAX - 256 && step(&reader, 256) > 0)
+    while (reader.n_held <= HELD_MAX - 256 && reader_step(&reader, 256) > 0)
         ;
-    check_held(&reader);
+    reader_check_held(&reader);
     reader.hold = 0;
-    read_to_end(&reader);
+    reader_to_end(&reader);
     assert_many(&reader, 40000);
-    close_reader(&reader);
+    reader_close(&reader);
     free((void *)(uintptr_t)text.data);
 }
 
@@ -521,17 +276,17 @@ static void a_full_rotation_waits_for_a_release(void **state)
     struct reader reader;
 
     (void)state;
-    open_reader(&reader, &path, 1, 1 << 20);
+    reader_open(&reader, &path, 1, 1 << 20);
     reader.hold = HELD_MAX;
-    while (step(&reader, 256) > 0)
+    while (reader_step(&reader, 256) > 0)
         ;
     assert_true(reader.n > 1 && reader.n < 20);
     assert_false(reader.port->ops->ended(reader.port));
-    check_held(&reader);
+    reader_check_held(&reader);
     reader.hold = 0;
-    read_to_end(&reader);
+    reader_to_end(&reader);
     assert_many(&reader, 20);
-    close_reader(&reader);
+    reader_close(&reader);
     free((void *)(uintptr_t)text.data);
 }
 
@@ -552,7 +307,7 @@ static void an_oversized_line_leaves_its_beginning_and_its_place(void **state)
         memset(text + 8, 'x', len);
         memcpy(text + 8 + len, "\n{\"n\":2}\n", 9);
         path = put_file("over.ndjson", text, len + 17);
-        read_all(&reader, &path, 1, 100000);
+        reader_read_all(&reader, &path, 1, 100000);
         assert_int_equal(reader.n, 3);
         assert_int_equal(reader.events[1].record.kind, RECORD_OVERSIZED);
         assert_place(&reader, 1, path, 0, 1);
@@ -562,7 +317,7 @@ static void an_oversized_line_leaves_its_beginning_and_its_place(void **state)
         assert_int_equal(reader.events[2].record.kind, RECORD_EVENT);
         assert_string_equal(reader.events[2].payload, "{\"n\":2}");
         assert_place(&reader, 2, path, 0, 2);
-        close_reader(&reader);
+        reader_close(&reader);
         free(text);
     }
 }
@@ -582,11 +337,11 @@ static void an_oversized_kcat_line_keeps_its_offset(void **state)
     memcpy(text, begin, strlen(begin));
     memcpy(text + len - 3, "\"}\n", 3);
     path = put_file("over.ndjson", text, len);
-    read_all(&reader, &path, 1, 100000);
+    reader_read_all(&reader, &path, 1, 100000);
     assert_int_equal(reader.n, 1);
     assert_int_equal(reader.events[0].record.kind, RECORD_OVERSIZED);
     assert_place(&reader, 0, "t", 4, 8);
-    close_reader(&reader);
+    reader_close(&reader);
     free(text);
 }
 
@@ -608,20 +363,20 @@ static void compressed_files_are_read_by_their_suffix(void **state)
         uint64_t done, total;
         struct reader reader;
 
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_many(&reader, 6000);
         assert_true(file_source_progress(reader.source, &done, &total));
         assert_int_equal(total, whole.len);
         assert_int_equal(done, total);
-        close_reader(&reader);
+        reader_close(&reader);
 
         memcpy(two, a.data, a.len);
         memcpy(two + a.len, b.data, b.len);
         path = put_file(codecs[i].name, two, a.len + b.len);
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_many(&reader, 6000);
         assert_int_equal(file_source_damaged(reader.source), 0);
-        close_reader(&reader);
+        reader_close(&reader);
         free(two);
         free((void *)(uintptr_t)whole.data);
         free((void *)(uintptr_t)a.data);
@@ -646,7 +401,7 @@ static void a_truncated_file_gives_what_it_has_and_counts(void **state)
             const char *paths[] = { put_file(codecs[i].name, whole.data, cut), after };
             struct reader reader;
 
-            read_all(&reader, paths, 2, 1 << 20);
+            reader_read_all(&reader, paths, 2, 1 << 20);
             assert_int_equal(file_source_damaged(reader.source), 1);
             assert_true(reader.n >= 1);
             for (unsigned k = 0; k + 2 < reader.n; k++)
@@ -654,7 +409,7 @@ static void a_truncated_file_gives_what_it_has_and_counts(void **state)
             assert_string_equal(reader.events[reader.n - 1].payload, "{\"last\":1}");
             if (cut > whole.len / 2) /* No less than what lies before the cut, a block aside. */
                 assert_true(reader.n > 1000);
-            close_reader(&reader);
+            reader_close(&reader);
         }
         free((void *)(uintptr_t)whole.data);
     }
@@ -676,19 +431,19 @@ static void a_corrupt_file_is_counted(void **state)
         memcpy(bad, whole.data, whole.len);
         memset(bad + whole.len / 2, 0xa5, 64);
         path = put_file(codecs[i].name, bad, whole.len);
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_true(reader.n >= 1);
         if (i != 1 && i != 2) /* gzip carries a checksum always, the other two only where asked. */
             assert_int_equal(file_source_damaged(reader.source), 1);
-        close_reader(&reader);
+        reader_close(&reader);
 
         memcpy(bad, whole.data, whole.len);
         memcpy(bad + whole.len, "rubbish rubbish", 16);
         path = put_file(codecs[i].name, bad, whole.len + 16);
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_many(&reader, 6000);
         assert_int_equal(file_source_damaged(reader.source), 1);
-        close_reader(&reader);
+        reader_close(&reader);
         free(bad);
         free((void *)(uintptr_t)whole.data);
     }
@@ -704,10 +459,10 @@ static void an_empty_file_has_no_events(void **state)
         const char *path = put_text(names[i], "");
         struct reader reader;
 
-        read_all(&reader, &path, 1, 1 << 20);
+        reader_read_all(&reader, &path, 1, 1 << 20);
         assert_int_equal(reader.n, 0);
         assert_int_equal(file_source_damaged(reader.source), 0);
-        close_reader(&reader);
+        reader_close(&reader);
     }
 }
 
@@ -718,9 +473,9 @@ static void files_that_cannot_be_opened_are_all_named(void **state)
     struct err err;
 
     (void)state;
-    snprintf(missing, sizeof(missing), "%s", path_of("missing.ndjson"));
-    snprintf(other, sizeof(other), "%s", path_of("other.gz"));
-    const char *paths[] = { missing, put_text("here.ndjson", "{}\n"), other, folder };
+    snprintf(missing, sizeof(missing), "%s", folder_path_of("missing.ndjson"));
+    snprintf(other, sizeof(other), "%s", folder_path_of("other.gz"));
+    const char *paths[] = { missing, put_text("here.ndjson", "{}\n"), other, folder_path() };
     struct file_options options = { .paths = paths, .n_paths = 4, .event_bytes_max = 1 << 20 };
 
     assert_null(file_source_open(&options, &err));
@@ -742,25 +497,25 @@ static void standard_input_is_read_as_it_comes(void **state)
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
     close(ends[0]);
-    open_reader(&reader, &path, 1, 1 << 20);
-    assert_int_equal(step(&reader, 256), 0);
+    reader_open(&reader, &path, 1, 1 << 20);
+    assert_int_equal(reader_step(&reader, 256), 0);
     assert_false(reader.port->ops->ended(reader.port));
-    assert_int_equal(step(&reader, 256), 0);
+    assert_int_equal(reader_step(&reader, 256), 0);
 
     assert_int_equal(write(ends[1], "{\"topic\":\"t\",\"partition\":1,", 27), 27);
     assert_int_equal(env_wait(&reader.env.env, 10000000), 1);
-    assert_int_equal(step(&reader, 256), 0); /* half a line */
+    assert_int_equal(reader_step(&reader, 256), 0); /* half a line */
     assert_int_equal(write(ends[1], "\"offset\":2,\"payload\":\"x\"}\n", 26), 26);
     assert_int_equal(env_wait(&reader.env.env, 10000000), 1);
-    assert_int_equal(step(&reader, 256), 1);
+    assert_int_equal(reader_step(&reader, 256), 1);
     assert_place(&reader, 0, "t", 1, 2);
-    assert_int_equal(step(&reader, 256), 0);
+    assert_int_equal(reader_step(&reader, 256), 0);
     close(ends[1]);
-    read_to_end(&reader);
+    reader_to_end(&reader);
     assert_int_equal(reader.n, 1);
     assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
     close(saved);
-    close_reader(&reader);
+    reader_close(&reader);
 }
 
 /* Two shards share plain files; what must stay in order stays with the first. */
@@ -782,41 +537,19 @@ static void plain_files_are_shared_and_kcat_files_are_not(void **state)
                           i % 2 == 0 ? text : "{\"a\":1}\n"));
         paths[i] = names[i];
     }
-    open_reader(&reader, paths, 5, 1 << 20);
+    reader_open(&reader, paths, 5, 1 << 20);
     second = reader.source->ops->port(reader.source, 1, &reader.env.env, reader.names);
     assert_int_equal(second->ops->poll(second, records, 1, &err), 1);
     assert_string_equal(partitions_topic(reader.names, records[0].partition), paths[1]);
     second->ops->release(second, records, 1);
-    read_to_end(&reader); /* Its own three, then the plain one that nobody has taken. */
+    reader_to_end(&reader); /* Its own three, then the plain one that nobody has taken. */
     assert_int_equal(reader.n, 4);
     for (unsigned i = 0; i < 3; i++)
         assert_place(&reader, i, "t", 0, 2 * (int)i);
     assert_place(&reader, 3, paths[3], 0, 0);
     assert_int_equal(second->ops->poll(second, records, 8, &err), 0);
     assert_true(second->ops->ended(second));
-    close_reader(&reader);
-}
-
-static int open_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weir-file-XXXXXX");
-    log_setup(LOG_TEXT, LOG_ALERT);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *at)
-{
-    (void)stat;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    reader_close(&reader);
 }
 
 int main(void)
@@ -841,6 +574,7 @@ int main(void)
         cmocka_unit_test(plain_files_are_shared_and_kcat_files_are_not),
     };
 
+    log_setup(LOG_TEXT, LOG_ALERT);
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, open_folder, close_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

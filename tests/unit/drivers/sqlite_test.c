@@ -1,240 +1,7 @@
 /* sqlite_test.c: the embedded sink on a real file: versions, deletes, states read back, trouble. */
-#include "../unit.h"
+#include "tests/unit/drivers/sqlite_rig.h"
 
-#include "dataplane/clock.h"
-#include "dataplane/columns.h"
-#include "drivers/sqlite/sqlite.h"
-
-#include <ftw.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <sqlite3.h>
-#include <stdlib.h>
-
-#define S(n) (SEQNO_EPOCH + (n))
-
-/* An env of which the sink may only use wake(). */
-struct waker {
-    struct env env;
-    sem_t woken;
-};
-
-static void wake(struct env *env)
-{
-    sem_post(&((struct waker *)env)->woken);
-}
-
-static const struct env_ops waker_ops = { .wake = wake };
-static char folder[64], path[128];
-static struct plan *plan;
-static struct waker wakers[4];
-static struct sink *sink;
-static struct sink_port *port;
-static struct sink_limits limits;
-
-enum { ORDER, ITEM };
-
-/* ---- documents ---- */
-
-/* A document with its rows: the root, and up to three items. */
-struct made {
-    struct document document;
-    struct row *rows[4];
-    _Alignas(8) char blocks[4][256 * 1024];
-};
-
-static struct made made;
-
-static void put_row(unsigned table, const char *id, uint64_t seqno, const char *value)
-{
-    static const char *const names[] = { "name", "sku" };
-    struct field field = { .value = value ? slice_of(value) : SLICE("") };
-    struct change change = { .seqno = seqno, .row_id = slice_of(id), .table = (uint16_t)table };
-    unsigned n = made.document.n_rows++;
-
-    if (value) {
-        field.column = columns_intern(plan->tables[table].columns, slice_of(names[table]));
-        change.fields = &field;
-        change.n_fields = 1;
-    } else {
-        change.op = CHANGE_DELETE;
-    }
-    made.rows[n] = (struct row *)(void *)made.blocks[n];
-    assert_true(row_bytes(&change) <= sizeof(made.blocks[n]));
-    row_write(&change, plan->images, made.rows[n]);
-    made.document.version += row_term(made.rows[n], plan->images);
-}
-
-/* A document of one root row; `value` NULL: it is deleted. */
-static const struct document *document(struct slice key, uint64_t version, const char *value)
-{
-    made.document = (struct document){ .key = key, .rows = made.rows, .partition = -1 };
-    put_row(ORDER, "", S(version), value);
-    return &made.document;
-}
-
-/* ---- the sink ---- */
-
-static struct sink *open_sink(void)
-{
-    const struct sqlite_options options = {
-        .path = path, .table = "orders", .limits = limits, .plan = plan
-    };
-    struct err err;
-    struct sink *opened = sqlite_sink_open(&options, &err);
-
-    assert_non_null(opened);
-    return opened;
-}
-
-static int prepare(struct sink *opened, struct err *err)
-{
-    return opened->ops->prepare(opened, err);
-}
-
-static struct sink_port *open_port(unsigned shard)
-{
-    struct err err;
-    struct sink_port *opened;
-
-    wakers[shard].env.ops = &waker_ops;
-    assert_int_equal(sem_init(&wakers[shard].woken, 0, 0), 0);
-    opened = sink->ops->port(sink, shard, &wakers[shard].env, &err);
-    assert_non_null(opened);
-    return opened;
-}
-
-static struct sink_batch *reaped(struct sink_port *from, unsigned shard)
-{
-    struct sink_batch *batch;
-
-    while (!(batch = from->ops->reap(from)))
-        sem_wait(&wakers[shard].woken);
-    return batch;
-}
-
-static struct sink_lookup *lookup_reaped(void)
-{
-    struct sink_lookup *lookup;
-
-    while (!(lookup = port->ops->lookup_reap(port)))
-        sem_wait(&wakers[0].woken);
-    return lookup;
-}
-
-/* Writes one document in a batch of its own. */
-static enum sink_verdict verdict_of(const struct document *one)
-{
-    struct sink_batch *batch = port->ops->begin(port);
-    enum sink_verdict verdict;
-
-    assert_non_null(batch);
-    assert_int_equal(port->ops->add(port, batch, one), SINK_ADDED);
-    port->ops->submit(port, batch);
-    assert_ptr_equal(reaped(port, 0), batch);
-    assert_int_equal(batch->n, 1);
-    assert_int_equal(batch->failed_whole, batch->items[0].verdict == SINK_RETRY);
-    verdict = batch->items[0].verdict;
-    port->ops->recycle(port, batch);
-    return verdict;
-}
-
-static enum sink_verdict write_one(const char *key, uint64_t version, const char *value)
-{
-    return verdict_of(document(slice_of(key), version, value));
-}
-
-static struct sink_lookup *look_up(const struct slice *keys, unsigned n)
-{
-    struct sink_lookup *lookup = port->ops->lookup_begin(port);
-
-    assert_non_null(lookup);
-    for (unsigned i = 0; i < n; i++)
-        assert_true(port->ops->lookup_add(port, lookup, keys[i]));
-    port->ops->lookup_submit(port, lookup);
-    assert_ptr_equal(lookup_reaped(), lookup);
-    return lookup;
-}
-
-/* ---- a look from outside ---- */
-
-static sqlite3 *connect_outside(void)
-{
-    sqlite3 *handle;
-
-    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-    return handle;
-}
-
-static void outside(const char *sql)
-{
-    sqlite3 *handle = connect_outside();
-    char *message = NULL;
-
-    if (sqlite3_exec(handle, sql, NULL, NULL, &message) != SQLITE_OK)
-        fail_msg("%s: %s", sql, message);
-    sqlite3_close(handle);
-}
-
-/* The first column of the first row must be this text; NULL: there must be no row. */
-static void assert_value(const char *sql, const char *wanted)
-{
-    sqlite3 *handle = connect_outside();
-    sqlite3_stmt *statement;
-
-    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
-    if (wanted) {
-        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-        assert_string_equal((const char *)sqlite3_column_text(statement, 0), wanted);
-    } else {
-        assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
-    }
-    sqlite3_finalize(statement);
-    sqlite3_close(handle);
-}
-
-static int remove_entry(const char *name, const struct stat *stat, int kind, struct FTW *ftw)
-{
-    (void)stat;
-    (void)kind;
-    (void)ftw;
-    return remove(name);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/weir-sqlite-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof(path), "%s/orders.db", folder);
-    limits = (struct sink_limits){
-        .docs = 100, .in_flight = 2, .bytes = 1 << 20, .document_bytes_max = 1 << 20
-    };
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static int start(void **state)
-{
-    struct err err;
-
-    make_folder(state);
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &err), 1);
-    port = open_port(0);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    sink->ops->close(sink);
-    return remove_folder(state);
-}
 
 /* ---- tables ---- */
 
@@ -244,23 +11,23 @@ static void first_prepare_creates_later_ones_do_not(void **state)
     struct err err;
 
     (void)state;
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &err), 1);
-    assert_int_equal(prepare(sink, &err), 0);
-    sink->ops->close(sink);
+    rig.sink = open_sink();
+    assert_int_equal(prepare(rig.sink, &err), 1);
+    assert_int_equal(prepare(rig.sink, &err), 0);
+    rig.sink->ops->close(rig.sink);
     assert_value("SELECT sql FROM sqlite_master WHERE name = 'orders'",
                  "CREATE TABLE \"orders\" (key TEXT PRIMARY KEY, version INTEGER NOT NULL, "
                  "doc TEXT NOT NULL, state BLOB NOT NULL)");
     assert_value("SELECT sql FROM sqlite_master WHERE name = 'orders_weir'",
                  "CREATE TABLE \"orders_weir\" (key TEXT PRIMARY KEY, version INTEGER NOT NULL, "
                  "state BLOB NOT NULL)");
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &err), 0);
-    sink->ops->close(sink);
+    rig.sink = open_sink();
+    assert_int_equal(prepare(rig.sink, &err), 0);
+    rig.sink->ops->close(rig.sink);
     outside("DROP TABLE orders_weir");
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &err), 0); /* One was there. */
-    sink->ops->close(sink);
+    rig.sink = open_sink();
+    assert_int_equal(prepare(rig.sink, &err), 0); /* One was there. */
+    rig.sink->ops->close(rig.sink);
 }
 
 /* What is there and not weir's is left alone, and said. */
@@ -286,15 +53,15 @@ static void what_is_not_ours_is_refused(void **state)
         struct err err = { 0 };
 
         outside(cases[i].sql);
-        sink = open_sink();
-        assert_int_equal(prepare(sink, &err), -1);
-        sink->ops->close(sink);
+        rig.sink = open_sink();
+        assert_int_equal(prepare(rig.sink, &err), -1);
+        rig.sink->ops->close(rig.sink);
         assert_int_equal(err.code, cases[i].code);
-        if (!strstr(err.text, cases[i].says) || !strstr(err.text, path))
+        if (!strstr(err.text, cases[i].says) || !strstr(err.text, rig.path))
             fail_msg("%s", err.text);
         assert_value("SELECT name FROM sqlite_master WHERE name LIKE 'orders%' ORDER BY name DESC",
                      i == 2 ? "orders_weir" : "orders"); /* Nothing was made beside it. */
-        assert_int_equal(unlink(path), 0);
+        assert_int_equal(unlink(rig.path), 0);
     }
 }
 
@@ -302,24 +69,24 @@ static void what_is_not_ours_is_refused(void **state)
 static void file_that_cannot_be_opened_is_an_io_error(void **state)
 {
     struct err err = { 0 };
-    FILE *file = fopen(path, "w");
+    FILE *file = fopen(rig.path, "w");
 
     (void)state;
     for (int i = 0; i < 1000; i++)
         fputs("this is no database\n", file);
     fclose(file);
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &err), -1);
-    sink->ops->close(sink);
+    rig.sink = open_sink();
+    assert_int_equal(prepare(rig.sink, &err), -1);
+    rig.sink->ops->close(rig.sink);
     assert_int_equal(err.code, EXIT_IO);
     assert_non_null(strstr(err.text, "not a database"));
 
-    strcat(path, "/missing/orders.db");
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &err), -1);
-    sink->ops->close(sink);
+    strcat(rig.path, "/missing/orders.db");
+    rig.sink = open_sink();
+    assert_int_equal(prepare(rig.sink, &err), -1);
+    rig.sink->ops->close(rig.sink);
     assert_int_equal(err.code, EXIT_IO);
-    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, rig.path));
 }
 
 /* ---- versions ---- */
@@ -353,10 +120,11 @@ static void deleted_document_leaves_its_state(void **state)
 {
     (void)state;
     assert_int_equal(write_one("k", 5, "5"), SINK_WRITTEN);
-    made.document = (struct document){ .key = SLICE("k"), .rows = made.rows, .partition = 3 };
+    rig.made.document =
+        (struct document){ .key = SLICE("k"), .rows = rig.made.rows, .partition = 3 };
     put_row(ORDER, "", S(9), NULL);
     put_row(ITEM, "7", S(2), "\"x\"");
-    assert_int_equal(verdict_of(&made.document), SINK_WRITTEN);
+    assert_int_equal(verdict_of(&rig.made.document), SINK_WRITTEN);
     assert_value("SELECT 1 FROM orders", NULL);
     assert_value("SELECT CAST(state AS TEXT) FROM orders_weir WHERE key = 'k' AND version = 11",
                  "{\"items\":[{\"sku\":\"x\"}],\"_weir\":{\"images\":\"full\",\"p\":3,\"rows\":{"
@@ -403,7 +171,7 @@ static void keys_are_any_bytes(void **state)
         assert_int_equal(lookup->items[i].found, LOOKUP_FOUND);
         assert_int_equal(lookup->items[i].version, 5 + i);
     }
-    port->ops->lookup_recycle(port, lookup);
+    rig.port->ops->lookup_recycle(rig.port, lookup);
 }
 
 /* ---- batches ---- */
@@ -417,21 +185,21 @@ static void items_are_judged_on_their_own(void **state)
     outside("CREATE TRIGGER no BEFORE INSERT ON orders WHEN NEW.key = 'bad'"
             " BEGIN SELECT RAISE(ABORT, 'bad is not wanted'); END");
     assert_int_equal(write_one("old", 5, "5"), SINK_WRITTEN);
-    batch = port->ops->begin(port);
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("old"), 3, "3")), SINK_ADDED);
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("bad"), 3, "3")), SINK_ADDED);
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("new"), 3, "3")), SINK_ADDED);
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("gone"), 3, NULL)), SINK_ADDED);
+    batch = rig.port->ops->begin(rig.port);
+    assert_int_equal(add_one(batch, "old", 3, "3"), SINK_ADDED);
+    assert_int_equal(add_one(batch, "bad", 3, "3"), SINK_ADDED);
+    assert_int_equal(add_one(batch, "new", 3, "3"), SINK_ADDED);
+    assert_int_equal(add_one(batch, "gone", 3, NULL), SINK_ADDED);
     assert_true(batch->bytes > 0);
-    port->ops->submit(port, batch);
-    reaped(port, 0);
+    rig.port->ops->submit(rig.port, batch);
+    reaped(rig.port, 0);
     assert_false(batch->failed_whole);
     assert_int_equal(batch->items[0].verdict, SINK_STALE);
     assert_int_equal(batch->items[1].verdict, SINK_DEAD);
     assert_true(slice_equal(batch->items[1].reason, SLICE("bad is not wanted")));
     assert_int_equal(batch->items[2].verdict, SINK_WRITTEN);
     assert_int_equal(batch->items[3].verdict, SINK_WRITTEN);
-    port->ops->recycle(port, batch);
+    rig.port->ops->recycle(rig.port, batch);
     assert_value("SELECT group_concat(key) FROM (SELECT key FROM orders ORDER BY key)", "new,old");
 }
 
@@ -442,46 +210,40 @@ static void batches_close_by_documents_and_bytes(void **state)
     struct sink_batch *batch;
 
     (void)state;
-    sink->ops->close(sink);
-    limits = (struct sink_limits){
-        .docs = 3, .in_flight = 1, .bytes = 1000, .document_bytes_max = 100000
-    };
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &(struct err){ 0 }), 0);
-    port = open_port(0);
-    batch = port->ops->begin(port);
-    assert_null(port->ops->begin(port)); /* in_flight: 1 */
+    rig_reopen(&(struct sink_limits){
+        .docs = 3, .in_flight = 1, .bytes = 1000, .document_bytes_max = 100000 });
+    batch = rig.port->ops->begin(rig.port);
+    assert_null(rig.port->ops->begin(rig.port)); /* in_flight: 1 */
     for (int i = 0; i < 3; i++)
-        assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, "1")), SINK_ADDED);
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, "1")), SINK_FULL);
-    port->ops->recycle(port, batch);
+        assert_int_equal(add_one(batch, "k", 1, "1"), SINK_ADDED);
+    assert_int_equal(add_one(batch, "k", 1, "1"), SINK_FULL);
+    rig.port->ops->recycle(rig.port, batch);
 
     memset(value, '1', sizeof(value) - 1);
-    batch = port->ops->begin(port);
+    batch = rig.port->ops->begin(rig.port);
     value[90000] = '\0';
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, value)), SINK_ADDED);
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, "1")), SINK_FULL);
-    port->ops->recycle(port, batch);
+    assert_int_equal(add_one(batch, "k", 1, value), SINK_ADDED);
+    assert_int_equal(add_one(batch, "k", 1, "1"), SINK_FULL);
+    rig.port->ops->recycle(rig.port, batch);
 
-    batch = port->ops->begin(port);
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, "1")), SINK_ADDED);
+    batch = rig.port->ops->begin(rig.port);
+    assert_int_equal(add_one(batch, "k", 1, "1"), SINK_ADDED);
     value[900] = '\0'; /* Too much only with its names and its state. */
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, value)), SINK_FULL);
+    assert_int_equal(add_one(batch, "k", 1, value), SINK_FULL);
     assert_int_equal(batch->n, 1);
-    port->ops->submit(port, batch);
-    assert_int_equal(reaped(port, 0)->items[0].verdict, SINK_WRITTEN);
-    port->ops->recycle(port, batch);
+    rig.port->ops->submit(rig.port, batch);
+    assert_int_equal(reaped(rig.port, 0)->items[0].verdict, SINK_WRITTEN);
+    rig.port->ops->recycle(rig.port, batch);
 
-    batch = port->ops->begin(port); /* Empty, and still too small for these. */
+    batch = rig.port->ops->begin(rig.port); /* Empty, and still too small for these. */
     memset(value, '1', sizeof(value) - 1);
     for (size_t len = 99990; len <= 260000; len += 80005) {
         value[len] = '\0';
-        assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, value)),
-                         SINK_TOO_LARGE);
+        assert_int_equal(add_one(batch, "k", 1, value), SINK_TOO_LARGE);
         value[len] = '1';
     }
-    assert_int_equal(port->ops->add(port, batch, document(SLICE("k"), 1, "1")), SINK_ADDED);
-    port->ops->recycle(port, batch);
+    assert_int_equal(add_one(batch, "k", 1, "1"), SINK_ADDED);
+    rig.port->ops->recycle(rig.port, batch);
     assert_value("SELECT doc FROM orders", "{\"name\":1}");
 }
 
@@ -537,18 +299,18 @@ static void close_finishes_what_was_submitted(void **state)
     struct err err;
 
     (void)state;
-    for (unsigned i = 0; i < limits.in_flight; i++) {
-        struct sink_batch *batch = port->ops->begin(port);
+    for (unsigned i = 0; i < rig.limits.in_flight; i++) {
+        struct sink_batch *batch = rig.port->ops->begin(rig.port);
         char key[32];
 
         snprintf(key, sizeof(key), "k%u", i);
-        assert_int_equal(port->ops->add(port, batch, document(slice_of(key), 1, "1")), SINK_ADDED);
-        port->ops->submit(port, batch);
+        assert_int_equal(add_one(batch, key, 1, "1"), SINK_ADDED);
+        rig.port->ops->submit(rig.port, batch);
     }
-    sink->ops->close(sink);
+    rig.sink->ops->close(rig.sink);
     assert_value("SELECT count(*) FROM orders", "2");
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &err), 0);
+    rig.sink = open_sink();
+    assert_int_equal(prepare(rig.sink, &err), 0);
 }
 
 /* ---- lookups ---- */
@@ -559,9 +321,9 @@ static void assert_row_again(const struct document_state *state, unsigned at)
     struct row *row = (struct row *)(void *)block;
 
     assert_true(at < state->n_changes && row_bytes(&state->changes[at]) <= sizeof(block));
-    row_write(&state->changes[at], plan->images, row);
-    assert_int_equal(row->bytes, made.rows[at]->bytes);
-    assert_memory_equal(row, made.rows[at], row->bytes);
+    row_write(&state->changes[at], rig.plan->images, row);
+    assert_int_equal(row->bytes, rig.made.rows[at]->bytes);
+    assert_memory_equal(row, rig.made.rows[at], row->bytes);
 }
 
 /* R3: what is read back is what was written, from either table or from both. */
@@ -575,13 +337,13 @@ static void lookup_gives_states_back(void **state)
     (void)state;
     assert_int_equal(write_one("both", 9, NULL), SINK_WRITTEN);
     for (unsigned i = 0; i < 3; i++) {
-        made.document = (struct document){
-            .key = keys[i], .rows = made.rows, .residual = 4, .version = 4, .partition = 2
+        rig.made.document = (struct document){
+            .key = keys[i], .rows = rig.made.rows, .residual = 4, .version = 4, .partition = 2
         };
         put_row(ORDER, "", S(20), i == 1 ? NULL : "\"a\\\"b\"");
         put_row(ITEM, "9", S(6), "[1,{}]");
         put_row(ITEM, "10", S(8), NULL);
-        assert_int_equal(verdict_of(&made.document), SINK_WRITTEN);
+        assert_int_equal(verdict_of(&rig.made.document), SINK_WRITTEN);
         lookup = look_up(keys, 4);
         assert_false(lookup->failed_whole);
         assert_int_equal(lookup->items[i].found, LOOKUP_FOUND);
@@ -593,7 +355,7 @@ static void lookup_gives_states_back(void **state)
         for (unsigned row = 0; row < 3; row++)
             assert_row_again(&lookup->items[i].states[0], row);
         assert_int_equal(lookup->items[3].found, LOOKUP_ABSENT);
-        port->ops->lookup_recycle(port, lookup);
+        rig.port->ops->lookup_recycle(rig.port, lookup);
     }
 }
 
@@ -614,7 +376,7 @@ static void foreign_and_broken_states_are_told(void **state)
         assert_int_equal(lookup->items[i].found, LOOKUP_BROKEN);
         assert_true(lookup->items[i].reason.len > 0);
     }
-    port->ops->lookup_recycle(port, lookup);
+    rig.port->ops->lookup_recycle(rig.port, lookup);
 }
 
 /* More was found than the buffer takes: the lookup fails, smaller ones bring everything in the end.
@@ -627,13 +389,8 @@ static void large_answers_come_in_smaller_lookups(void **state)
     unsigned found = 0, failed = 0;
 
     (void)state;
-    sink->ops->close(sink);
-    limits = (struct sink_limits){
-        .docs = 60, .in_flight = 1, .bytes = 4096, .document_bytes_max = 4096
-    };
-    sink = open_sink();
-    assert_int_equal(prepare(sink, &(struct err){ 0 }), 0);
-    port = open_port(0);
+    rig_reopen(&(struct sink_limits){
+        .docs = 60, .in_flight = 1, .bytes = 4096, .document_bytes_max = 4096 });
     memset(value, '1', sizeof(value) - 1);
     for (unsigned i = 0; i < 60; i++) {
         snprintf(texts[i], sizeof(texts[i]), "k%u", i);
@@ -641,24 +398,24 @@ static void large_answers_come_in_smaller_lookups(void **state)
         assert_int_equal(verdict_of(document(keys[i], 1, value)), SINK_WRITTEN);
     }
     while (found < 60) {
-        struct sink_lookup *lookup = port->ops->lookup_begin(port);
+        struct sink_lookup *lookup = rig.port->ops->lookup_begin(rig.port);
         unsigned n = 0;
 
-        while (found + n < 60 && port->ops->lookup_add(port, lookup, keys[found + n]))
+        while (found + n < 60 && rig.port->ops->lookup_add(rig.port, lookup, keys[found + n]))
             n++;
         assert_true(n > 0);
-        port->ops->lookup_submit(port, lookup);
+        rig.port->ops->lookup_submit(rig.port, lookup);
         lookup_reaped();
         failed += lookup->failed_whole;
         for (unsigned i = 0; i < n && !lookup->failed_whole; i++, found++)
             assert_int_equal(lookup->items[i].found, LOOKUP_FOUND);
-        port->ops->lookup_recycle(port, lookup);
+        rig.port->ops->lookup_recycle(rig.port, lookup);
     }
     assert_true(failed > 0);
     outside("UPDATE orders SET doc = doc || hex(zeroblob(100000)) WHERE key = 'k7'");
     struct sink_lookup *lookup = look_up(&keys[7], 1);
     assert_int_equal(lookup->items[0].found, LOOKUP_BROKEN);
-    port->ops->lookup_recycle(port, lookup);
+    rig.port->ops->lookup_recycle(rig.port, lookup);
 }
 
 /* ---- shards ---- */
@@ -711,7 +468,7 @@ static void *run_shard(void *argument)
             return NULL;
         own->ops->lookup_submit(own, lookup);
         while (!own->ops->lookup_reap(own))
-            sem_wait(&wakers[shard->number].woken);
+            sem_wait(&rig.wakers[shard->number].woken);
         shard->written += lookup->items[0].n_states == 1;
         own->ops->lookup_recycle(own, lookup);
     }
@@ -728,10 +485,10 @@ static void shards_do_not_disturb_each_other(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
-        shards[i] =
-            (struct shard){ .port = i ? open_port(i) : port,
-                            .number = i,
-                            .column = columns_intern(plan->tables[ORDER].columns, SLICE("name")) };
+        shards[i] = (struct shard){ .port = i ? open_port(i) : rig.port,
+                                    .number = i,
+                                    .column = columns_intern(rig.plan->tables[ORDER].columns,
+                                                             SLICE("name")) };
         assert_int_equal(pthread_create(&threads[i], NULL, run_shard, &shards[i]), 0);
     }
     for (unsigned i = 0; i < 4; i++) {
@@ -748,7 +505,7 @@ static void shards_do_not_disturb_each_other(void **state)
 /* A limit of nothing, a name of nothing: said before anything is opened. */
 static void unusable_options_are_refused(void **state)
 {
-    struct sqlite_options options = { .path = path, .table = "orders", .limits = limits };
+    struct sqlite_options options = { .path = rig.path, .table = "orders", .limits = rig.limits };
     struct err err = { 0 };
 
     (void)state;
@@ -761,8 +518,8 @@ static void unusable_options_are_refused(void **state)
     assert_int_equal(err.code, EXIT_CONFIG);
 }
 
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
-#define WITH_SINK(test)   cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, rig_folder, folder_remove)
+#define WITH_SINK(test)   cmocka_unit_test_setup_teardown(test, rig_start, rig_stop)
 
 int main(void)
 {
@@ -788,11 +545,6 @@ int main(void)
         WITH_SINK(shards_do_not_disturb_each_other),
     };
 
-    plan = plan_open(SLICE("orders"), SLICE("order_no"), IMAGES_FULL, EMIT_ALWAYS);
-    plan_add_table(plan, &(struct plan_table){ .name = SLICE("shop.order") }, NULL, 0);
-    plan_add_table(plan,
-                   &(struct plan_table){
-                       .name = SLICE("shop.item"), .into = SLICE("items"), .many = SLICE("id") },
-                   NULL, 0);
+    rig_plan();
     return UNIT_RUN(tests);
 }
