@@ -8,6 +8,8 @@
  */
 #include "control/admin_socket.h"
 
+#include "dataplane/base/folder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -41,22 +43,15 @@ int admin_socket_group(const char *name, gid_t *gid, struct err *err)
 
 /* ---- the Unix socket ---- */
 
-/* The folders above `path`, each that is missing. */
 static int make_folders(const char *path, struct err *err)
 {
-    char folder[PATH_MAX];
+    char folder[PATH_MAX] = "";
+    int made = folder_make_above(path, 0755, folder, sizeof(folder));
 
-    if (strlen(path) >= sizeof(folder))
-        return err_set(err, EXIT_IO, "node.admin: the path is too long");
-    strcpy(folder, path);
-    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(folder, 0755) != 0 && errno != EEXIST)
-            return err_set(err, EXIT_IO, "node.admin: the folder %s cannot be made: %s", folder,
-                           strerror(errno));
-        *slash = '/';
-    }
-    return 0;
+    if (made == 0)
+        return 0;
+    return err_set(err, EXIT_IO, "node.admin: the folder %s cannot be made: %s", folder,
+                   strerror(-made));
 }
 
 /* 0 if nobody answers there, else an errno; EISCONN if somebody does. */

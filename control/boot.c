@@ -13,6 +13,7 @@
 #include "control/boot.h"
 
 #include "control/assign.h"
+#include "dataplane/base/folder.h"
 #include "dataplane/base/log.h"
 #include "drivers/dead_letter/file.h"
 #include "drivers/dead_letter/kafka.h"
@@ -76,12 +77,19 @@ static void open_plan(struct task *task)
     }
 }
 
+/* Where a path of the config really is, with the folders above it made. *out is the caller's to
+ * free. */
 static int resolve(const struct task *task, const char *path, char **out, struct err *err)
 {
     char buffer[PATH_MAX];
     if (config_resolve_path(&task->node->config->node, path, buffer, sizeof(buffer)) != 0)
         return err_set(err, EXIT_CONFIG, "task %s: the path %s is too long", task->config->name,
                        path);
+    char folder[PATH_MAX] = "";
+    int made = folder_make_above(buffer, 0750, folder, sizeof(folder));
+    if (made != 0)
+        return err_set(err, EXIT_IO, "task %s: the folder %s, above %s, cannot be made: %s",
+                       task->config->name, folder, path, strerror(-made));
     *out = strdup(buffer);
     ASSERT(*out != NULL);
     return 0;
@@ -109,6 +117,7 @@ static int open_letters(struct task *task, struct err *err)
         if (resolve(task, config->file, &path, err) != 0)
             return -1;
         task->letters = dead_letter_file_open(path, task->config->name, event_bytes, err);
+        free(path);
     } else {
         struct dead_letter_setting *settings =
             reserve_array(config->kafka.options.n + 1, sizeof(*settings));
@@ -159,15 +168,15 @@ static struct sink *open_elasticsearch(struct task *task, const struct config_si
     return elasticsearch_sink_open(&options, err);
 }
 
-static struct sink *open_sqlite(struct task *task, const struct config_sink *config,
+static struct sink *open_sqlite(struct task *task, const struct config_sink *config, char **path,
                                 struct err *err)
 {
-    char *path;
-    if (resolve(task, config->sqlite.path, &path, err) != 0)
+    if (resolve(task, config->sqlite.path, path, err) != 0)
         return NULL;
-    struct sqlite_options options = {
-        .path = path, .table = config->sqlite.table, .plan = task->plan, .limits = limits_of(config)
-    };
+    struct sqlite_options options = { .path = *path,
+                                      .table = config->sqlite.table,
+                                      .plan = task->plan,
+                                      .limits = limits_of(config) };
     return sqlite_sink_open(&options, err);
 }
 
@@ -175,8 +184,9 @@ static int open_sinks(struct task *task, struct err *err)
 {
     for (unsigned i = 0; i < task->config->n_sinks; i++) {
         const struct config_sink *config = &task->config->sinks[i];
-        task->sinks[i] = config->kind == CONFIG_SINK_SQLITE ? open_sqlite(task, config, err)
-                                                            : open_elasticsearch(task, config, err);
+        task->sinks[i] = config->kind == CONFIG_SINK_SQLITE
+                             ? open_sqlite(task, config, &task->paths[i], err)
+                             : open_elasticsearch(task, config, err);
         if (task->sinks[i] == NULL)
             return -1;
     }
@@ -413,4 +423,26 @@ void boot_close(struct node *node)
             task->sinks[sink]->ops->close(task->sinks[sink]);
         task->letters->ops->close(task->letters);
     }
+}
+
+void boot_free(struct node *node)
+{
+    for (unsigned s = 0; s < node->n_shards; s++) {
+        env_linux_close(node->shards[s].env);
+        sem_destroy(&node->shard_threads[s].built);
+        sem_destroy(&node->shard_threads[s].go);
+    }
+    for (unsigned i = 0; i < node->n_tasks; i++) {
+        struct task *task = &node->tasks[i];
+        for (unsigned sink = 0; sink < SINKS_MAX; sink++)
+            free(task->paths[sink]);
+        free(task->pipelines);
+        free(task->readers);
+        free(task->positions);
+        free(task->lows);
+    }
+    free(node->tasks);
+    free(node->shard_threads);
+    free(node->threads);
+    free(node->shards);
 }

@@ -15,4 +15,7 @@ void boot_start(struct node *node);
 /* Ends the shards' threads, then closes sources, sinks and dead letters, in this order. */
 void boot_close(struct node *node);
 
+/* After boot_close() and the last look at the node: what the heap holds of it. */
+void boot_free(struct node *node);
+
 #endif

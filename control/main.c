@@ -39,9 +39,9 @@ static int run(const struct arguments *arguments)
 
     if (config == NULL)
         return EXIT_CONFIG;
-    /* The config lives as long as the process: what node_run() started may look at it to the end.
-     */
-    return node_run(config, &options);
+    int code = node_run(config, &options);
+    config_free(config);
+    return code;
 }
 
 static int dispatch(const struct arguments *arguments)

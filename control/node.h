@@ -46,6 +46,7 @@ struct task {
     struct source *source;
     struct source_events events; /* what the source calls */
     struct sink *sinks[SINKS_MAX];
+    char *paths[SINKS_MAX]; /* of the embedded ones */
     struct dead_letters *letters;
     struct pipeline **pipelines;   /* [n_shards] */
     struct store_reader **readers; /* [n_shards], the admin thread's */

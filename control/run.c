@@ -130,5 +130,6 @@ int node_run(const struct config *config, const struct node_options *options)
     boot_close(&node);
     if (options->until_end)
         progress_final(stdout, &node);
+    boot_free(&node);
     return node.exit_code;
 }

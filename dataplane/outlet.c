@@ -162,6 +162,20 @@ static void measure(struct pipeline *pipeline, unsigned sink, const struct pendi
         histogram_add(&outlet->age, wall_us - at->flying_source_us);
 }
 
+/* A newer version is there. On a log that is keyed, or in a sink that is not read back, that is
+ * success: states of one document are states of one history. Where a document's rows come by
+ * several partitions, a late request of a process that was killed may have put a state there that
+ * lacks what we wrote: look (docs/ORDERING.md). */
+static void land_stale(struct pipeline *pipeline, unsigned sink, struct pending *pending,
+                       uint64_t now_us)
+{
+    measure(pipeline, sink, pending, now_us);
+    if ((int)sink != pipeline->options.hydrate || pipeline->options.by_key)
+        pendings_landed(pipeline->pendings, sink, pending, now_us);
+    else if (pendings_overtaken(pipeline->pendings, sink, pending))
+        hydrator_queue(pipeline, pending);
+}
+
 static bool land_item(struct pipeline *pipeline, unsigned sink, struct pending *pending,
                       const struct sink_batch *batch, const struct sink_item *item)
 {
@@ -175,8 +189,7 @@ static bool land_item(struct pipeline *pipeline, unsigned sink, struct pending *
         return true;
     case SINK_STALE:
         counter_add(&outlet->counters.stale, 1);
-        measure(pipeline, sink, pending, now_us);
-        pendings_landed(pipeline->pendings, sink, pending, now_us);
+        land_stale(pipeline, sink, pending, now_us);
         return true;
     case SINK_RETRY:
         land_retry(pipeline, sink, pending, batch->failed_whole, now_us);

@@ -273,6 +273,22 @@ void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *p
     (void)free_if_rested(pendings, pending);
 }
 
+bool pendings_overtaken(struct pendings *pendings, unsigned sink, struct pending *pending)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    ASSERT(at->state == PENDING_FLYING);
+    if (at->flying > at->acked)
+        at->acked = at->flying;
+    at->flying = 0;
+    at->attempts = 0;
+    at->state = PENDING_WAITING;
+    watermark_move(pendings->watermark, &at->flying_holds, &at->holds);
+    if (pending->hydrate != HYDRATE_NOT)
+        return false;
+    pendings_want_state(pendings, pending);
+    return true;
+}
+
 void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pending,
                     uint64_t now_us, uint64_t delay_us)
 {

@@ -98,6 +98,13 @@ uint64_t pendings_fly(struct pendings *pendings, unsigned sink, struct pending *
 void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *pending,
                      uint64_t now_us);
 
+/* The sink holds another state at this version or a newer one, and it may not be one of our history
+ * (a request of a process that was killed arrived late): its state is to be read back before the
+ * offsets are let go. The caller queues it for that where the result is true (false: it is queued
+ * already). */
+MUST_CHECK bool pendings_overtaken(struct pendings *pendings, unsigned sink,
+                                   struct pending *pending);
+
 /* The write failed and is to be tried again: at once and first in line (delay_us 0: the sink as a
  * whole waits), or when `delay_us` has passed. */
 void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pending,

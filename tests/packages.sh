@@ -28,8 +28,8 @@ install_packages() {
     fi
     local status=0
     { "${sudo[@]}" apt-get update -qq &&
-        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
-        >/dev/null || status=1
+        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null || status=1
     [ $ours = 0 ] || "${sudo[@]}" rm -f "$policy"
     [ $status = 0 ] || echo "the packages could not be installed" >&2
     return $status

@@ -14,6 +14,7 @@
  */
 #include "drivers/dead_letter/file.h"
 
+#include "dataplane/base/folder.h"
 #include "drivers/dead_letter/letter.h"
 
 #include <errno.h>
@@ -52,23 +53,6 @@ static int fail(struct letter_file *file, const char *what, int error, struct er
     file->failed = true;
     *err = file->failure;
     return -1;
-}
-
-/* Makes the folders above `path`. 0 or errno. */
-static int make_folders(const char *path)
-{
-    char folder[4096];
-
-    if (strlen(path) >= sizeof(folder))
-        return ENAMETOOLONG;
-    strcpy(folder, path);
-    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(folder, 0750) != 0 && errno != EEXIST)
-            return errno;
-        *slash = '/';
-    }
-    return 0;
 }
 
 /* The name of a new file must be as durable as its letters. 0 or errno. */
@@ -124,7 +108,8 @@ static int end_last_line(int fd)
 static int open_path(const char *path, int *fd)
 {
     int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
-    int error = make_folders(path);
+    char folder[4096];
+    int error = -folder_make_above(path, 0750, folder, sizeof(folder));
 
     *fd = -1;
     if (error != 0)

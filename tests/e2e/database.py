@@ -115,11 +115,13 @@ class Transactions:
         n, low = self.order(), self.order()
         return self.random.choice([
             f"UPDATE tc_order SET remark={self.text()},version=version+1 WHERE order_no={n};",
-            f"UPDATE tc_order SET order_status=order_status+1 WHERE order_status<100 AND order_no BETWEEN {low} AND {low + 9};",
+            f"UPDATE tc_order SET order_status=order_status+1 "
+            f"WHERE order_status<100 AND order_no BETWEEN {low} AND {low + 9};",
             f"UPDATE tc_order_item SET quantity=quantity+1,price={self.amount(6)} WHERE order_no={n};",
             f"UPDATE tc_order_buyer SET buyer_name={self.text()} WHERE order_no={n};",
             f"UPDATE tc_order_pay SET pay_amount={self.amount(4)},pay_time=NOW() WHERE order_no={n};",
-            f"REPLACE INTO tc_order_pay (order_no,pay_no,pay_status) SELECT order_no,'r',2 FROM tc_order WHERE order_no={n};"])
+            f"REPLACE INTO tc_order_pay (order_no,pay_no,pay_status) "
+            f"SELECT order_no,'r',2 FROM tc_order WHERE order_no={n};"])
 
     def delete(self):
         n = self.order()

@@ -229,7 +229,8 @@ class ScriptedElasticsearch:
         if source is None:
             return item | {"_version": version, "result": "deleted" if there else "not_found",
                            "status": 200 if there else 404}
-        return item | {"_version": version, "result": "updated" if there else "created", "status": 200 if there else 201}
+        return item | {"_version": version, "result": "updated" if there else "created",
+                       "status": 200 if there else 201}
 
     def mget(self, default, request, fault):
         wanted = request.get("docs") or [{"_id": key} for key in request["ids"]]
@@ -239,7 +240,8 @@ class ScriptedElasticsearch:
             stored = self.indices.get(index, {}).get(key)
             head = {"_index": index, "_id": key}
             if index not in self.indices:
-                parts.append(json.dumps(head | {"error": {"type": "index_not_found_exception", "reason": index}}).encode())
+                error = {"type": "index_not_found_exception", "reason": index}
+                parts.append(json.dumps(head | {"error": error}).encode())
             elif stored is None or stored.source is None:
                 parts.append(json.dumps(head | {"found": False}).encode())
             else:

@@ -20,7 +20,8 @@ enum {
     NODES_MAX = 3,
     GC_STEPS = 20,
     FLIGHTS = 2,
-    DOCS = 3
+    DOCS = 3,
+    LATE_MAX = 64
 };
 
 #define TEXT_BYTES 8192
@@ -89,6 +90,8 @@ struct world {
     uint64_t committed_clock[PARTS];
     uint32_t assignments;
     struct node nodes[NODES_MAX];
+    struct written late[LATE_MAX]; /* requests of killed nodes that have not arrived yet */
+    unsigned n_late;
     struct plan *plan;
     struct task_partitions *partitions;
 };

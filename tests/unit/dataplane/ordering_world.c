@@ -286,6 +286,27 @@ static void node_land(struct world *world, struct node *node)
     flying->state = LANDED;
 }
 
+/* A request whose node was killed: it arrives now, whole or cut between its two writes, later, or
+ * never. Late ones are only played on keyed logs; docs/ORDERING.md says what they can do elsewhere.
+ */
+static void orphan(struct world *world, const struct written *write)
+{
+    unsigned dice = world_below(world, 3);
+    if (dice == 0)
+        (void)model_sink_write(world, write, world_below(world, 2));
+    else if (dice == 1 && world->rules.by_key && world->n_late < LATE_MAX)
+        world->late[world->n_late++] = *write;
+}
+
+static void late_arrives(struct world *world)
+{
+    if (world->n_late == 0 || world_below(world, 12) != 0)
+        return;
+    unsigned which = world_below(world, world->n_late);
+    (void)model_sink_write(world, &world->late[which], world_below(world, 3) == 0);
+    world->late[which] = world->late[--world->n_late];
+}
+
 /* kill -9: some of what is under way arrives, the rest does not. */
 static void node_crash(struct world *world, struct node *node)
 {
@@ -293,8 +314,7 @@ static void node_crash(struct world *world, struct node *node)
     memcpy(owned, node->owns, sizeof(owned));
     for (unsigned f = 0; f < FLIGHTS; f++)
         for (unsigned i = 0; node->flights[f].state == OUT && i < node->flights[f].batch.n; i++)
-            if (world_below(world, 2))
-                (void)model_sink_write(world, &node->flights[f].writes[i], world_below(world, 2));
+            orphan(world, &node->flights[f].writes[i]);
     node_start(world, node);
     for (unsigned part = 0; part < PARTS; part++)
         if (owned[part])
@@ -339,6 +359,7 @@ static void step(struct world *world, bool faults)
     struct node *node = &world->nodes[world_below(world, world->rules.nodes)];
     unsigned dice = world_below(world, 100);
     world->now++;
+    late_arrives(world);
     if (dice < 60) {
         (void)pipeline_step(node->pipeline, env_now(&node->env));
     } else if (dice < 83) {
