@@ -239,10 +239,12 @@ static bool copy_holdings(const struct entity *entity, unsigned n_sinks, struct 
 
     if (pending == NULL || __atomic_load_n(&pending->entity, __ATOMIC_ACQUIRE) != entity)
         return false;
-    holdings->reading_back = __atomic_load_n(&pending->hydrate, __ATOMIC_RELAXED) != HYDRATE_NOT;
+    holdings->reading_back = false;
     for (unsigned i = 0; i < n_sinks; i++) { /* acquire: the second look comes after them */
         holdings->acked[i] = __atomic_load_n(&pending->sinks[i].acked, __ATOMIC_ACQUIRE);
         holdings->state[i] = __atomic_load_n(&pending->sinks[i].state, __ATOMIC_ACQUIRE);
+        holdings->reading_back |=
+            __atomic_load_n(&pending->sinks[i].hydrate, __ATOMIC_ACQUIRE) != HYDRATE_NOT;
     }
     return __atomic_load_n(&entity->pending, __ATOMIC_RELAXED) == pending &&
            __atomic_load_n(&pending->entity, __ATOMIC_RELAXED) == entity;

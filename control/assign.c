@@ -78,7 +78,13 @@ void assign_assigned(void *context, struct source_partition *partitions, unsigne
 {
     struct task *task = context;
     task->n_total = total;
+    task->n_owned += n;
     task->assigned_once = true;
+    if (task->n_owned == total)
+        task->held_all = true;
+    else
+        knows_no_more(task); /* somebody else may write entities that we have not seen */
+    assign_check_alone(task, task_now_us()); /* pauses, where it must, before anything is read */
     for (unsigned i = 0; i < n; i++) {
         uint16_t slot =
             partitions_slot(task->partitions, partitions[i].topic, partitions[i].number);
@@ -95,11 +101,13 @@ void assign_assigned(void *context, struct source_partition *partitions, unsigne
         partitions[i].slot = slot;
         at->shard = (unsigned)partitions[i].number % task->node->n_shards;
         at->end_offset = partitions[i].end_offset;
-        at->read = at->durable = at->start = partitions[i].offset;
-        at->committed = -1;
+        at->read = at->durable = partitions[i].offset;
+        at->committed = partitions[i].fresh ? -1 : partitions[i].offset;
         at->high = partitions[i].end_offset;
+        if (!partitions[i].fresh)
+            knows_no_more(
+                task); /* somebody has read this log before: what he wrote is in the sinks */
         (void)next_epoch(task, slot);
-        task->n_owned++;
         struct shard_command attach = { .order = SHARD_ATTACH,
                                         .task = task->index,
                                         .partition = slot,
@@ -109,10 +117,6 @@ void assign_assigned(void *context, struct source_partition *partitions, unsigne
         assign_tell(task->node, at->shard, &attach);
         __atomic_store_n(&at->owned, 1, __ATOMIC_RELEASE);
     }
-    if (task->n_owned == task->n_total)
-        task->held_all = true;
-    else
-        knows_no_more(task); /* somebody else may write entities that we have not seen */
     log_line(LOG_INFO, task->config->name, "%u of %u partitions are ours now (%u new)",
              task->n_owned, total, n);
 }
@@ -123,7 +127,8 @@ static void drain(struct task *task, const struct source_partition *partitions, 
     uint64_t until_us = task_now_us() + DRAIN_US;
     bool clean = false;
     tell_all(task, (struct shard_command){ .order = SHARD_FLUSH, .flag = true });
-    while (!clean && task_now_us() < until_us && task_state(task) != TASK_FAILED) {
+    while (!clean && task_now_us() < until_us && task_state(task) != TASK_FAILED &&
+           !node_hurries()) {
         clean = true;
         commit_look(task);
         for (unsigned i = 0; i < n; i++) {

@@ -88,8 +88,7 @@ static unsigned collect(struct task *task, struct source_commit *commits, uint16
     unsigned n = 0;
     for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
         const struct assignment *at = &task->assignments[slot];
-        int64_t stored = at->committed >= 0 ? at->committed : at->start;
-        if (!at->owned || at->durable <= stored)
+        if (!at->owned || at->durable <= at->committed)
             continue;
         slots[n] = (uint16_t)slot;
         commits[n++] =
@@ -109,7 +108,10 @@ int commit_round(struct task *task, bool wait)
     struct err err;
     commit_look(task);
     if (task->letters->ops->sync(task->letters, &err) != 0) {
-        task_fail(task, &err);
+        if (err.code == EXIT_UNAVAILABLE)
+            log_line(LOG_WARN, task->config->name, "nothing is committed yet: %s", err.text);
+        else
+            task_fail(task, &err);
         return -1;
     }
     unsigned n = collect(task, commits, slots);

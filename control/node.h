@@ -28,7 +28,6 @@ struct assignment {
     int owned;          /* atomic bool */
     unsigned shard;     /* that reads it */
     int64_t end_offset; /* the log's end when it was assigned, -1 = unknown */
-    int64_t start;      /* where reading began */
     int64_t read;       /* atomic: polled up to here */
     int64_t durable;    /* atomic: in every sink up to here */
     uint64_t durable_clock;
@@ -62,8 +61,10 @@ struct task {
     bool knows_all; /* R3's shortcut */
 
     unsigned damaged_files; /* that were cut short or corrupt so far */
-    unsigned n_prepared;    /* sinks that are */
-    uint64_t prepare_us;    /* when to try the next one */
+    bool all_created;       /* the sinks prepared so far were created empty in this run */
+    bool source_closed;
+    unsigned n_prepared; /* sinks that are */
+    uint64_t prepare_us; /* when to try the next one */
     unsigned prepare_attempts;
     uint64_t commit_us;                  /* when the next commit round is due */
     uint64_t marks_us;                   /* when to ask for the logs' ends again */

@@ -124,7 +124,7 @@ int node_run(const struct config *config, const struct node_options *options)
     loop(&node);
     drain_all(&node);
     for (unsigned i = 0; i < node.n_tasks; i++)
-        node.tasks[i].source->ops->close(node.tasks[i].source);
+        task_close_source(&node.tasks[i]);
     admin_close(&node);
     node.exit_code = exit_code_of(&node);
     boot_close(&node);

@@ -88,10 +88,11 @@ static void prepare(struct task *task, uint64_t now_us)
         log_line(LOG_NOTICE, task->config->name, "sink %s answers",
                  task->config->sinks[task->n_prepared].name);
     bool by_key = task->pipelines[0]->options.by_key;
-    if ((int)task->n_prepared == task->config->hydrate_sink && prepared == 1)
-        task->knows_all = !by_key || task->node->n_shards == 1; /* R3's shortcut */
+    task->all_created = (task->n_prepared == 0 || task->all_created) && prepared == 1;
     task->prepare_attempts = 0;
     if (++task->n_prepared == task->config->n_sinks) {
+        task->knows_all =
+            task->all_created && (!by_key || task->node->n_shards == 1); /* R3's shortcut */
         set_state(task, TASK_RUNNING);
         assign_pause(task, false);
     }
@@ -203,8 +204,10 @@ void task_tick(struct task *task, unsigned timeout_ms)
         if (task_state(task) != TASK_FAILED)
             do_due(task, now_us);
         return;
-    case TASK_ENDED:
-    case TASK_FAILED: {
+    case TASK_FAILED:
+        task_close_source(task); /* others of the group may have its partitions */
+        /* fall through */
+    case TASK_ENDED: {
         struct timespec pause = { .tv_nsec = timeout_ms * 1000000L };
         (void)nanosleep(&pause, NULL);
         return;
@@ -213,6 +216,13 @@ void task_tick(struct task *task, unsigned timeout_ms)
 }
 
 /* ---- end ---- */
+
+void task_close_source(struct task *task)
+{
+    if (!task->source_closed)
+        task->source->ops->close(task->source);
+    task->source_closed = true;
+}
 
 static bool pipelines_idle(const struct task *task)
 {

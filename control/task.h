@@ -22,6 +22,10 @@ bool task_done(struct task *task);
  */
 bool task_drain(struct task *task, uint64_t bound_us);
 
+/* Leaves the group; what was read and not committed is read again by whoever is next. Once or more.
+ */
+void task_close_source(struct task *task);
+
 uint64_t task_now_us(void); /* CLOCK_MONOTONIC */
 
 #endif

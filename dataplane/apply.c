@@ -117,10 +117,8 @@ static void make_pending(struct pipeline *pipeline, struct entity *entity,
     } else if (changed) {
         counter_add(&pipeline->counters.coalesced, 1);
     }
-    if (read_back && pending->hydrate == HYDRATE_NOT) {
-        pendings_want_state(pipeline->pendings, pending);
-        hydrator_queue(pipeline, pending);
-    }
+    if (read_back && pending->wanted < change->epoch)
+        hydrator_want_all(pipeline, pending, change->epoch);
     bool held =
         __atomic_load_n(&options->epochs[change->partition], __ATOMIC_RELAXED) == change->epoch;
     pendings_touch(pipeline->pendings, pending, change, now_us, held);
@@ -134,7 +132,7 @@ static bool apply(struct pipeline *pipeline, const struct change *change, uint64
     struct entity *entity = store_find(pipeline->store, change->hash, change->key);
     if (entity == NULL)
         entity = store_add(pipeline->store, change->hash, change->key);
-    uint64_t known_version = entity != NULL ? entity->version : 0;
+    uint64_t known_version = entity != NULL && entity->epoch != 0 ? entity->version : 0;
     enum merge_verdict verdict =
         entity != NULL ? store_apply(pipeline->store, entity, change) : MERGE_FULL;
     if (verdict == MERGE_FULL) {
@@ -189,6 +187,7 @@ unsigned apply_step(struct pipeline *pipeline, uint64_t now_us)
                 if (!ck_ring_dequeue_spsc(&inbox->ring, inbox->buffer, &frame))
                     break;
                 inbox->frame = frame;
+                ASSERT(__atomic_load_n(&inbox->frame->shards_left, __ATOMIC_ACQUIRE) > 0);
                 inbox->at = inbox->frame->start[pipeline->options.shard];
             }
             unsigned from = inbox->at;

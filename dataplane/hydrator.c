@@ -29,51 +29,75 @@ void hydrator_open(struct pipeline *pipeline)
             memory_reserve(LOOKUP_KEYS_MAX * sizeof(struct pending *), "lookup keys");
 }
 
-void hydrator_queue(struct pipeline *pipeline, struct pending *pending)
+static void queue(struct pipeline *pipeline, unsigned sink, struct pending *pending)
 {
     struct hydrator *hydrator = &pipeline->hydrator;
-    pending->hydrate = HYDRATE_QUEUED;
-    pending->hydrate_next = NULL;
-    if (hydrator->tail != NULL)
-        hydrator->tail->hydrate_next = pending;
+    pending->sinks[sink].hydrate = HYDRATE_QUEUED;
+    pending->sinks[sink].hydrate_next = NULL;
+    if (hydrator->queues[sink].tail != NULL)
+        hydrator->queues[sink].tail->sinks[sink].hydrate_next = pending;
     else
-        hydrator->head = pending;
-    hydrator->tail = pending;
+        hydrator->queues[sink].head = pending;
+    hydrator->queues[sink].tail = pending;
 }
 
-static struct pending *queue_pop(struct hydrator *hydrator)
+void hydrator_want(struct pipeline *pipeline, unsigned sink, struct pending *pending)
 {
-    struct pending *pending = hydrator->head;
-    hydrator->head = pending->hydrate_next;
-    if (hydrator->head == NULL)
-        hydrator->tail = NULL;
+    if (pending->sinks[sink].hydrate != HYDRATE_NOT)
+        return; /* one that is asked already is asked again, if its answer is too old */
+    pendings_want_state(pipeline->pendings, sink, pending);
+    queue(pipeline, sink, pending);
+}
+
+void hydrator_want_all(struct pipeline *pipeline, struct pending *pending, uint32_t epoch)
+{
+    pending->wanted = epoch;
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
+        if (pipeline->outlets[sink].port->ops->lookup_begin != NULL)
+            hydrator_want(pipeline, sink, pending);
+}
+
+static struct pending *queue_pop(struct hydrator *hydrator, unsigned sink)
+{
+    struct pending *pending = hydrator->queues[sink].head;
+    hydrator->queues[sink].head = pending->sinks[sink].hydrate_next;
+    if (hydrator->queues[sink].head == NULL)
+        hydrator->queues[sink].tail = NULL;
     return pending;
 }
 
 /* ---- asking ---- */
 
-static unsigned ask(struct pipeline *pipeline)
+static unsigned free_slot(const struct hydrator *hydrator)
+{
+    unsigned slot = 0;
+    while (slot < LOOKUPS_MAX && hydrator->asked[slot].lookup != NULL)
+        slot++;
+    return slot;
+}
+
+static unsigned ask(struct pipeline *pipeline, unsigned sink)
 {
     struct hydrator *hydrator = &pipeline->hydrator;
-    struct sink_port *port = pipeline->outlets[pipeline->options.hydrate].port;
-    unsigned asked = 0;
-    for (unsigned i = 0; i < LOOKUPS_MAX && hydrator->head != NULL; i++) {
-        if (hydrator->asked[i].lookup != NULL)
-            continue;
+    struct sink_port *port = pipeline->outlets[sink].port;
+    unsigned asked = 0, i;
+    while (hydrator->queues[sink].head != NULL && (i = free_slot(hydrator)) < LOOKUPS_MAX) {
         struct sink_lookup *lookup = port->ops->lookup_begin(port);
         if (lookup == NULL)
             break;
         uint32_t n = 0;
-        while (hydrator->head != NULL && n < LOOKUP_KEYS_MAX &&
-               port->ops->lookup_add(port, lookup, entity_key(hydrator->head->entity))) {
-            struct pending *pending = queue_pop(hydrator);
-            pending->hydrate = HYDRATE_ASKED;
+        while (
+            hydrator->queues[sink].head != NULL && n < LOOKUP_KEYS_MAX &&
+            port->ops->lookup_add(port, lookup, entity_key(hydrator->queues[sink].head->entity))) {
+            struct pending *pending = queue_pop(hydrator, sink);
+            pending->sinks[sink].hydrate = HYDRATE_ASKED;
             hydrator->asked[i].pendings[n++] = pending;
         }
         ASSERT(n > 0); /* an empty lookup takes any key */
         hydrator->asked[i].lookup = lookup;
         hydrator->n_asked++;
         hydrator->asked[i].n = n;
+        hydrator->asked[i].sink = sink;
         hydrator->asked[i].epoch = __atomic_load_n(pipeline->options.epoch, __ATOMIC_ACQUIRE);
         port->ops->lookup_submit(port, lookup);
         counter_add(&pipeline->counters.lookups, 1);
@@ -99,65 +123,90 @@ static bool images_agree(struct pipeline *pipeline, const struct document_state 
     return false;
 }
 
-/* Joins what was read back; false: the store has no room now (what was joined already does no harm
- * twice). */
-static bool join_states(struct pipeline *pipeline, struct entity *entity,
-                        const struct lookup_item *item)
+enum joined { JOINED, JOIN_LATER, JOIN_NEVER };
+
+/* Joins what was read back. JOIN_LATER: the store has no room now (what was joined already does no
+ * harm twice), or the task ends. JOIN_NEVER: the sum of both would pass the greatest version. */
+static enum joined join_states(struct pipeline *pipeline, struct entity *entity,
+                               const struct lookup_item *item)
 {
     for (unsigned i = 0; i < item->n_states; i++) {
         const struct document_state *state = &item->states[i];
         if (!images_agree(pipeline, state))
-            return false;
-        store_join_residual(entity, state->residual);
-        for (unsigned c = 0; c < state->n_changes; c++)
-            if (store_apply(pipeline->store, entity, &state->changes[c]) == MERGE_FULL) {
-                counter_add(&pipeline->counters.store_full, 1);
-                return false;
-            }
+            return JOIN_LATER;
+        if (!store_join_residual(entity, state->residual))
+            return JOIN_NEVER;
+        for (unsigned c = 0; c < state->n_changes; c++) {
+            enum merge_verdict verdict = store_apply(pipeline->store, entity, &state->changes[c]);
+            if (verdict == MERGE_REJECT)
+                return JOIN_NEVER;
+            if (verdict != MERGE_FULL)
+                continue;
+            counter_add(&pipeline->counters.store_full, 1);
+            return JOIN_LATER;
+        }
     }
-    return true;
+    return JOINED;
 }
 
-static bool any_flying(const struct pipeline *pipeline, const struct pending *pending)
+/* Is somebody else still busy with the document: a write, or another read? */
+static bool any_busy(const struct pipeline *pipeline, const struct pending *pending, unsigned sink)
 {
-    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
-        if (pending->sinks[sink].state == PENDING_FLYING)
+    for (unsigned i = 0; i < pipeline->options.n_outlets; i++)
+        if (pending->sinks[i].state == PENDING_FLYING ||
+            (i != sink && pending->sinks[i].hydrate != HYDRATE_NOT))
             return true;
     return false;
 }
 
-/* The sink's state can't be read: nothing may be written over it, so the document is buried and
- * forgotten. */
+/* The sink's state can't be read: nothing may be written over it, so the document is buried: for
+ * this sink, and where it is the hydrate sink, for all and forgotten. */
 static bool land_broken(struct pipeline *pipeline, struct pending *pending,
-                        const struct lookup_item *item)
+                        const struct lookup_item *item, unsigned sink, uint64_t now_us)
 {
     struct entity *entity = pending->entity;
-    if (any_flying(pipeline, pending)) {
-        hydrator_queue(pipeline, pending); /* its write under way must land first */
+    bool all = (int)sink == pipeline->options.hydrate;
+    if (all && any_busy(pipeline, pending, sink)) {
+        queue(pipeline, sink, pending); /* they must be through first */
         return true;
     }
     counter_add(&pipeline->counters.lookup_broken, 1);
-    const char *sink = pipeline->outlets[pipeline->options.hydrate].name;
-    if (!pipeline_bury(pipeline, pending, REASON_STATE, item->reason, sink))
+    if (!pipeline_bury(pipeline, pending, REASON_STATE, item->reason, pipeline->outlets[sink].name))
         return false;
+    pending->sinks[sink].hydrate = HYDRATE_NOT;
+    if (!all) {
+        pending->sinks[sink].acked = entity->version;
+        (void)pendings_settle(pipeline->pendings, pending, now_us);
+        return true;
+    }
     pendings_bury(pipeline->pendings, pending);
     store_drop(pipeline->store, entity);
     return true;
 }
 
 static bool land_one(struct pipeline *pipeline, struct pending *pending,
-                     const struct lookup_item *item, uint32_t epoch, uint64_t now_us)
+                     const struct lookup_item *item, unsigned sink, uint32_t epoch, uint64_t now_us)
 {
-    struct pending_sink *at = &pending->sinks[pipeline->options.hydrate];
+    struct pending_sink *at = &pending->sinks[sink];
     switch (item->found) {
     case LOOKUP_BROKEN:
-        return land_broken(pipeline, pending, item);
+        return land_broken(pipeline, pending, item, sink, now_us);
     case LOOKUP_ABSENT:
         counter_add(&pipeline->counters.lookup_absent, 1);
         break;
     case LOOKUP_FOUND:
-        if (!join_states(pipeline, pending->entity, item))
+        switch (join_states(pipeline, pending->entity, item)) {
+        case JOINED:
+            break;
+        case JOIN_LATER:
             return false;
+        case JOIN_NEVER: {
+            struct lookup_item broken = { .found = LOOKUP_BROKEN,
+                                          .reason =
+                                              SLICE("its version and ours do not fit together") };
+            return land_broken(pipeline, pending, &broken, sink, now_us);
+        }
+        }
         counter_add(item->n_states > 0 ? &pipeline->counters.lookup_found
                                        : &pipeline->counters.lookup_foreign,
                     1);
@@ -166,12 +215,21 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
     /* A document that weir did not write may carry any version: ours counts only against ours. */
     if (item->n_states > 0 && item->version > at->acked)
         at->acked = item->version;
-    pending->entity->epoch = epoch;
-    if (pending->epoch > epoch) {
-        hydrator_queue(pipeline, pending); /* a partition was assigned anew since it was asked */
+    if (at->ask_again) {
+        at->ask_again = false;
+        queue(pipeline, sink, pending);
         return true;
     }
-    pending->hydrate = HYDRATE_NOT;
+    if (at->refused != 0 && pending->entity->version == at->refused)
+        at->acked = at->refused; /* it lacks nothing of ours, and called ours stale: it holds it */
+    at->refused = 0;
+    if (pending->epoch > epoch) {
+        queue(pipeline, sink, pending); /* a partition was assigned anew since it was asked */
+        return true;
+    }
+    at->hydrate = HYDRATE_NOT;
+    if ((int)sink == pipeline->options.hydrate && pending->entity->epoch < pending->wanted)
+        pending->entity->epoch = pending->wanted;
     (void)pendings_settle(pipeline->pendings, pending, now_us);
     return true;
 }
@@ -179,39 +237,44 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
 static void ask_again(struct pipeline *pipeline, unsigned slot, uint64_t now_us)
 {
     struct hydrator *hydrator = &pipeline->hydrator;
+    unsigned sink = hydrator->asked[slot].sink;
     for (uint32_t i = 0; i < hydrator->asked[slot].n; i++)
-        hydrator_queue(pipeline, hydrator->asked[slot].pendings[i]);
-    hydrator->retry_us = now_us + backoff_us(pipeline->options.env, hydrator->attempts++);
+        queue(pipeline, sink, hydrator->asked[slot].pendings[i]);
+    hydrator->queues[sink].retry_us =
+        now_us + backoff_us(pipeline->options.env, hydrator->queues[sink].attempts++);
     uint64_t more;
     if (log_limit_pass(&hydrator->log_down, now_us, &more))
         log_line(LOG_WARN, pipeline->options.task,
                  "sink %s gave no answer to a read of %u states: trying again in "
                  "%" PRIu64 " ms (attempt %u)",
-                 pipeline->outlets[pipeline->options.hydrate].name, hydrator->asked[slot].n,
-                 (hydrator->retry_us - now_us) / 1000, hydrator->attempts);
+                 pipeline->outlets[sink].name, hydrator->asked[slot].n,
+                 (hydrator->queues[sink].retry_us - now_us) / 1000,
+                 hydrator->queues[sink].attempts);
 }
 
 /* Goes on with the answer that is being merged; true when it is through. */
 static bool land(struct pipeline *pipeline, uint64_t now_us)
 {
     struct hydrator *hydrator = &pipeline->hydrator;
-    struct sink_port *port = pipeline->outlets[pipeline->options.hydrate].port;
     unsigned slot = 0;
     while (hydrator->asked[slot].lookup != hydrator->landing)
         slot++;
     ASSERT(slot < LOOKUPS_MAX && hydrator->landing->n == hydrator->asked[slot].n);
 
+    struct outlet *outlet = &pipeline->outlets[hydrator->asked[slot].sink];
     if (hydrator->landing->failed_whole) {
+        outlet_fails(outlet, now_us);
         ask_again(pipeline, slot, now_us);
     } else {
-        hydrator->attempts = 0;
+        counter_set(&outlet->failing_since_us, 0);
+        hydrator->queues[hydrator->asked[slot].sink].attempts = 0;
         for (; hydrator->landing_at < hydrator->landing->n; hydrator->landing_at++)
             if (!land_one(pipeline, hydrator->asked[slot].pendings[hydrator->landing_at],
                           &hydrator->landing->items[hydrator->landing_at],
-                          hydrator->asked[slot].epoch, now_us))
+                          hydrator->asked[slot].sink, hydrator->asked[slot].epoch, now_us))
                 return false;
     }
-    port->ops->lookup_recycle(port, hydrator->landing);
+    outlet->port->ops->lookup_recycle(outlet->port, hydrator->landing);
     hydrator->asked[slot].lookup = NULL;
     hydrator->n_asked--;
     hydrator->landing = NULL;
@@ -225,15 +288,21 @@ unsigned hydrator_step(struct pipeline *pipeline, uint64_t now_us)
     unsigned done = 0;
     if (pipeline->options.hydrate < 0 || pipeline->failed)
         return 0;
-    struct sink_port *port = pipeline->outlets[pipeline->options.hydrate].port;
     for (;;) {
-        if (hydrator->landing == NULL && (hydrator->landing = port->ops->lookup_reap(port)) == NULL)
+        for (unsigned sink = 0; sink < pipeline->options.n_outlets && hydrator->landing == NULL;
+             sink++) {
+            struct sink_port *port = pipeline->outlets[sink].port;
+            if (port->ops->lookup_reap != NULL)
+                hydrator->landing = port->ops->lookup_reap(port);
+        }
+        if (hydrator->landing == NULL)
             break;
-        done++;
         if (!land(pipeline, now_us))
-            return done;
+            return done; /* no room: what waits for it will wake us */
+        done++;
     }
-    if (now_us >= hydrator->retry_us)
-        done += ask(pipeline);
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
+        if (now_us >= hydrator->queues[sink].retry_us)
+            done += ask(pipeline, sink);
     return done;
 }

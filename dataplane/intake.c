@@ -87,10 +87,12 @@ static void clock_rewind(struct pipeline *pipeline, struct reading *reading, int
             return;
         }
     }
-    if (offset == reading->first_offset)
+    if (offset == reading->first_offset) {
         reading->clock.seqno = reading->first_clock;
-    else
+    } else { /* then by the capture time alone, as most numbers are */
         counter_add(&pipeline->counters.clock_unknown, 1);
+        reading->clock.seqno = SEQNO_EPOCH;
+    }
 }
 
 static void clock_remember(struct reading *reading, int64_t offset)
@@ -190,17 +192,19 @@ static void record_begin(struct pipeline *pipeline, uint64_t now_us)
                                         .read_us = intake->polled_us };
     intake->next_polled++;
     intake->job = (struct decode_job){ .record = &intake->at.record,
-                                       .clock = &reading->clock,
+                                       .clock = &intake->clock,
                                        .wall_us = env_wall_us(pipeline->options.env),
                                        .skew_max_us = pipeline->options.skew_max_us,
                                        .kind = EVENT_OTHER };
-    intake->decoding = false;
+    intake->decoding = intake->decoded = false;
     if (record->kind == RECORD_POSITION || intake->at.epoch != reading->epoch)
         return;
 
     if (record->rewind)
         clock_rewind(pipeline, reading, record->offset);
     clock_remember(reading, record->offset);
+    intake->clock = reading->clock;
+    intake->decoded = true;
     intake->decoder->ops->begin(intake->decoder, &intake->job);
     intake->decoding = intake->job.kind == EVENT_ROWS;
     count_event(pipeline, &intake->job);
@@ -226,7 +230,11 @@ static bool record_end(struct pipeline *pipeline, struct frame *frame, uint64_t 
                  job->record->offset);
     if ((job->kind == EVENT_REJECTED || job->rejected > 0) && !reject(pipeline, job, now_us))
         return false;
-    intake->at.clock_after = job->clock->seqno;
+    struct reading *reading = &intake->readings[intake->at.record.partition];
+    if (intake->decoded && reading->epoch == intake->at.epoch) {
+        reading->clock = intake->clock;
+        intake->at.clock_after = intake->clock.seqno;
+    }
     frame->records[frame->n_records++] = intake->at;
     intake->job.record = NULL;
     return true;

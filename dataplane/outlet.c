@@ -162,18 +162,21 @@ static void measure(struct pipeline *pipeline, unsigned sink, const struct pendi
         histogram_add(&outlet->age, wall_us - at->flying_source_us);
 }
 
-/* A newer version is there. On a log that is keyed, or in a sink that is not read back, that is
- * success: states of one document are states of one history. Where a document's rows come by
- * several partitions, a late request of a process that was killed may have put a state there that
- * lacks what we wrote: look (docs/ORDERING.md). */
+/* A version as new or newer is there. That is success if what is there lacks nothing of ours, and
+ * that is not certain: a late request of a process that was killed may have put a state there that
+ * no order relates to ours, and a sink that refused a document once may hold rows that the others
+ * do not. So look (docs/ORDERING.md). */
 static void land_stale(struct pipeline *pipeline, unsigned sink, struct pending *pending,
                        uint64_t now_us)
 {
+    const struct outlet *outlet = &pipeline->outlets[sink];
     measure(pipeline, sink, pending, now_us);
-    if ((int)sink != pipeline->options.hydrate || pipeline->options.by_key)
+    if (pipeline->options.hydrate < 0 || outlet->port->ops->lookup_begin == NULL) {
         pendings_landed(pipeline->pendings, sink, pending, now_us);
-    else if (pendings_overtaken(pipeline->pendings, sink, pending))
-        hydrator_queue(pipeline, pending);
+        return;
+    }
+    pendings_stale(pipeline->pendings, sink, pending);
+    hydrator_want(pipeline, sink, pending);
 }
 
 static bool land_item(struct pipeline *pipeline, unsigned sink, struct pending *pending,
@@ -211,11 +214,16 @@ static void land(struct pipeline *pipeline, unsigned sink, struct flight *flight
             return;
 }
 
+void outlet_fails(struct outlet *outlet, uint64_t now_us)
+{
+    if (outlet->failing_since_us == 0)
+        counter_set(&outlet->failing_since_us, now_us);
+}
+
 static void sink_failed(struct pipeline *pipeline, struct outlet *outlet, uint64_t now_us)
 {
     counter_add(&outlet->counters.failures, 1);
-    if (outlet->failing_since_us == 0)
-        counter_set(&outlet->failing_since_us, now_us);
+    outlet_fails(outlet, now_us);
     outlet->resume_us = now_us + backoff_us(pipeline->options.env, outlet->attempts++);
     uint64_t more;
     if (log_limit_pass(&outlet->log_retry, now_us, &more))

@@ -30,17 +30,20 @@ struct sink_queue {
 
 struct pendings {
     unsigned n_sinks;
+    int hydrate;
     struct watermark *watermark;
     struct pool pool;
     struct sink_queue queues[SINKS_MAX];
 };
 
-struct pendings *pendings_open(unsigned n_sinks, uint32_t pending_max, struct watermark *watermark)
+struct pendings *pendings_open(unsigned n_sinks, int hydrate, uint32_t pending_max,
+                               struct watermark *watermark)
 {
     ASSERT(n_sinks > 0 && n_sinks <= SINKS_MAX);
     struct pendings *pendings = memory_reserve(sizeof(*pendings), "pending");
     size_t bytes = sizeof(struct pending) + n_sinks * sizeof(struct pending_sink);
     pendings->n_sinks = n_sinks;
+    pendings->hydrate = hydrate;
     pendings->watermark = watermark;
     pool_open(&pendings->pool, bytes, pending_max, "pending documents");
     return pendings;
@@ -147,6 +150,13 @@ struct pending *pendings_take(struct pendings *pendings, struct entity *entity, 
     return pending;
 }
 
+/* Is a state still to be read back before this sink may be written? */
+static bool unread(const struct pendings *pendings, const struct pending *pending, unsigned sink)
+{
+    return pending->sinks[sink].hydrate != HYDRATE_NOT ||
+           (pendings->hydrate >= 0 && pending->sinks[pendings->hydrate].hydrate != HYDRATE_NOT);
+}
+
 /* Puts the document, for one sink, where its version says it belongs. */
 static void settle_sink(struct pendings *pendings, struct pending *pending, unsigned sink,
                         uint64_t now_us)
@@ -154,12 +164,12 @@ static void settle_sink(struct pendings *pendings, struct pending *pending, unsi
     struct pending_sink *at = &pending->sinks[sink];
     if (at->state == PENDING_FLYING)
         return;
-    if (pending->hydrate != HYDRATE_NOT) {
+    if (unread(pendings, pending, sink)) {
         leave_list(pendings, pending, sink);
         at->state = PENDING_WAITING;
         return;
     }
-    if (pending->entity->version > at->acked) {
+    if (pending->entity->version > at->acked && !(pending->abandoned && at->holds == NULL)) {
         if (at->state == PENDING_REST || at->state == PENDING_WAITING)
             make_ready(pendings, pending, sink, false, now_us);
         return;
@@ -174,6 +184,8 @@ static bool free_if_rested(struct pendings *pendings, struct pending *pending)
     for (unsigned sink = 0; sink < pendings->n_sinks; sink++)
         if (pending->sinks[sink].state != PENDING_REST)
             return false;
+    if (pending->abandoned)
+        pending->entity->epoch = 0;
     __atomic_store_n(&pending->entity->pending, NULL, __ATOMIC_RELEASE);
     pool_give(&pendings->pool, pending);
     return true;
@@ -189,11 +201,12 @@ bool pendings_settle(struct pendings *pendings, struct pending *pending, uint64_
 void pendings_touch(struct pendings *pendings, struct pending *pending, const struct change *change,
                     uint64_t now_us, bool held)
 {
+    pending->abandoned = !held;
     if (change->epoch > pending->epoch)
         pending->epoch = change->epoch;
     for (unsigned sink = 0; sink < pendings->n_sinks; sink++) {
         struct pending_sink *at = &pending->sinks[sink];
-        bool behind = pending->hydrate != HYDRATE_NOT || at->state == PENDING_FLYING ||
+        bool behind = unread(pendings, pending, sink) || at->state == PENDING_FLYING ||
                       pending->entity->version > at->acked;
         if (behind && held)
             watermark_hold(pendings->watermark, sink, &at->holds, change);
@@ -204,20 +217,47 @@ void pendings_touch(struct pendings *pendings, struct pending *pending, const st
     (void)free_if_rested(pendings, pending);
 }
 
-void pendings_want_state(struct pendings *pendings, struct pending *pending)
+void pendings_want_state(struct pendings *pendings, unsigned sink, struct pending *pending)
 {
-    ASSERT(pending->hydrate == HYDRATE_NOT);
-    pending->hydrate = HYDRATE_QUEUED;
-    for (unsigned sink = 0; sink < pendings->n_sinks; sink++)
-        settle_sink(pendings, pending, sink, 0);
+    ASSERT(pending->sinks[sink].hydrate == HYDRATE_NOT);
+    pending->sinks[sink].hydrate = HYDRATE_QUEUED;
+    for (unsigned i = 0; i < pendings->n_sinks; i++)
+        if (unread(pendings, pending, i))
+            settle_sink(pendings, pending, i, 0);
+}
+
+void pendings_stale(struct pendings *pendings, unsigned sink, struct pending *pending)
+{
+    struct pending_sink *at = &pending->sinks[sink];
+    ASSERT(at->state == PENDING_FLYING);
+    watermark_move(pendings->watermark, &at->flying_holds, &at->holds);
+    at->refused = at->flying;
+    at->ask_again = at->hydrate == HYDRATE_ASKED;
+    at->flying = 0;
+    at->attempts = 0;
+    at->state = PENDING_WAITING;
+}
+
+void pendings_forget(struct pendings *pendings, uint16_t partition, uint64_t now_us)
+{
+    for (unsigned sink = 0; sink < pendings->n_sinks; sink++) {
+        struct hold *hold;
+        while ((hold = watermark_first(pendings->watermark, sink, partition)) != NULL) {
+            struct pending *pending =
+                pool_at(&pendings->pool, pool_index(&pendings->pool, hold->chain));
+            pending->abandoned = true;
+            watermark_drop(pendings->watermark, hold);
+            settle_sink(pendings, pending, sink, now_us);
+            (void)free_if_rested(pendings, pending);
+        }
+    }
 }
 
 void pendings_bury(struct pendings *pendings, struct pending *pending)
 {
-    pending->hydrate = HYDRATE_NOT;
     for (unsigned sink = 0; sink < pendings->n_sinks; sink++) {
         struct pending_sink *at = &pending->sinks[sink];
-        ASSERT(at->state != PENDING_FLYING);
+        ASSERT(at->state != PENDING_FLYING && at->hydrate == HYDRATE_NOT);
         leave_list(pendings, pending, sink);
         at->state = PENDING_REST;
         watermark_release(pendings->watermark, &at->holds);
@@ -246,7 +286,7 @@ uint64_t pendings_fly(struct pendings *pendings, unsigned sink, struct pending *
 {
     struct pending_sink *at = &pending->sinks[sink];
     ASSERT(at->state == PENDING_READY && at->flying_holds == NULL &&
-           pending->hydrate == HYDRATE_NOT);
+           !unread(pendings, pending, sink));
     leave_list(pendings, pending, sink);
     uint64_t waited_us = now_us > at->since_us ? now_us - at->since_us : 0;
     at->state = PENDING_FLYING;
@@ -273,22 +313,6 @@ void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *p
     (void)free_if_rested(pendings, pending);
 }
 
-bool pendings_overtaken(struct pendings *pendings, unsigned sink, struct pending *pending)
-{
-    struct pending_sink *at = &pending->sinks[sink];
-    ASSERT(at->state == PENDING_FLYING);
-    if (at->flying > at->acked)
-        at->acked = at->flying;
-    at->flying = 0;
-    at->attempts = 0;
-    at->state = PENDING_WAITING;
-    watermark_move(pendings->watermark, &at->flying_holds, &at->holds);
-    if (pending->hydrate != HYDRATE_NOT)
-        return false;
-    pendings_want_state(pendings, pending);
-    return true;
-}
-
 void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pending,
                     uint64_t now_us, uint64_t delay_us)
 {
@@ -298,8 +322,11 @@ void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pe
     at->flying = 0;
     if (at->flying_source_us != 0)
         at->source_us = at->flying_source_us;
-    if (pending->hydrate != HYDRATE_NOT) {
+    if (unread(pendings, pending, sink)) {
         at->state = PENDING_WAITING;
+    } else if (pending->abandoned && at->holds == NULL) {
+        at->state = PENDING_REST;
+        (void)free_if_rested(pendings, pending);
     } else if (delay_us == 0) {
         make_ready(pendings, pending, sink, true, now_us);
     } else {

@@ -33,10 +33,14 @@ enum pending_state {
 enum hydrate_state { HYDRATE_NOT, HYDRATE_QUEUED, HYDRATE_ASKED };
 
 struct pending_sink {
-    uint64_t acked;              /* the greatest version that the sink is known to hold */
-    uint64_t flying;             /* the version under way; 0: none */
-    struct hold *holds;          /* offsets that wait for the next write */
-    struct hold *flying_holds;   /* offsets that the write under way covers */
+    uint64_t acked;               /* the greatest version that the sink is known to hold */
+    uint64_t flying;              /* the version under way; 0: none */
+    struct hold *holds;           /* offsets that wait for the next write */
+    struct hold *flying_holds;    /* offsets that the write under way covers */
+    uint64_t refused;             /* the version that the sink called stale; 0: none */
+    struct pending *hydrate_next; /* QUEUED: in the sink's queue of states to read back */
+    uint8_t hydrate;              /* enum hydrate_state: of this sink's state */
+    bool ask_again;              /* a conflict came after it was asked: the answer may be too old */
     struct pending *prev, *next; /* in the sink's ready or delayed list */
     uint64_t source_us;        /* when the database made the oldest change that waits; 0: unknown */
     uint64_t flying_source_us; /* the same of the write under way */
@@ -47,17 +51,20 @@ struct pending_sink {
 
 struct pending {
     struct entity *entity;
-    struct pending *hydrate_next;
     uint32_t epoch;  /* the newest assignment that a change of it came under: what a read-back must
                         reach (R4) */
-    uint8_t hydrate; /* enum hydrate_state */
+    uint32_t wanted; /* the epoch that all sinks' states were asked for: the entity's once they are
+                        there */
+    bool abandoned;  /* its partition was taken away: without holds of others it is not written any
+                        more */
     struct pending_sink sinks[];
 };
 
 struct pendings;
 
-/* Start-up only. */
-struct pendings *pendings_open(unsigned n_sinks, uint32_t pending_max, struct watermark *watermark);
+/* Start-up only. `hydrate`: the sink whose state any write waits for, -1: none. */
+struct pendings *pendings_open(unsigned n_sinks, int hydrate, uint32_t pending_max,
+                               struct watermark *watermark);
 
 /* Is there room for one more change, whatever it is? */
 bool pendings_room(const struct pendings *pendings);
@@ -71,8 +78,13 @@ struct pending *pendings_take(struct pendings *pendings, struct entity *entity, 
 void pendings_touch(struct pendings *pendings, struct pending *pending, const struct change *change,
                     uint64_t now_us, bool held);
 
-/* The state is to be read back before the next write: READY and DELAYED become WAITING. */
-void pendings_want_state(struct pendings *pendings, struct pending *pending);
+/* This sink's state is to be read back before the next write to it (and, of the hydrate sink,
+ * before any write): READY and DELAYED become WAITING. */
+void pendings_want_state(struct pendings *pendings, unsigned sink, struct pending *pending);
+
+/* The sink holds a version as new or newer; whether that is our state is still to be seen. FLYING
+ * -> WAITING, when it is read back. */
+void pendings_stale(struct pendings *pendings, unsigned sink, struct pending *pending);
 
 /* Looks at every sink again (after hydration, or when `acked` was raised): what is behind becomes
  * READY, the rest lets its holds go; a record that is needed no more is freed (true). */
@@ -98,13 +110,6 @@ uint64_t pendings_fly(struct pendings *pendings, unsigned sink, struct pending *
 void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *pending,
                      uint64_t now_us);
 
-/* The sink holds another state at this version or a newer one, and it may not be one of our history
- * (a request of a process that was killed arrived late): its state is to be read back before the
- * offsets are let go. The caller queues it for that where the result is true (false: it is queued
- * already). */
-MUST_CHECK bool pendings_overtaken(struct pendings *pendings, unsigned sink,
-                                   struct pending *pending);
-
 /* The write failed and is to be tried again: at once and first in line (delay_us 0: the sink as a
  * whole waits), or when `delay_us` has passed. */
 void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pending,
@@ -112,6 +117,13 @@ void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pe
 
 /* Moves what was delayed long enough back to READY. The next time that this is due, 0: never. */
 uint64_t pendings_wake(struct pendings *pendings, unsigned sink, uint64_t now_us);
+
+/* A partition was taken away: whoever has it now reads from the committed offset, so what it holds
+ * here is let go, and documents that wait for nothing else are not written any more: a write that
+ * went out long after the partition was lost could bring back a document that was deleted, and
+ * forgotten, in between. What the sinks have of them is unknown from then on (the entity's epoch is
+ * 0). */
+void pendings_forget(struct pendings *pendings, uint16_t partition, uint64_t now_us);
 
 /* A document that can't be hydrated: its holds are let go and it counts as done everywhere; frees
  * the record. No write of it may be under way. */

@@ -20,7 +20,8 @@ struct pipeline *pipeline_open(const struct pipeline_options *options)
     pipeline->options = *options;
     pipeline->store = store_open(options->plan, options->store_bytes);
     pipeline->watermark = watermark_open(n_outlets, 2 * options->pending_max * n_outlets);
-    pipeline->pendings = pendings_open(n_outlets, options->pending_max, pipeline->watermark);
+    pipeline->pendings =
+        pendings_open(n_outlets, options->hydrate, options->pending_max, pipeline->watermark);
     pipeline->tables =
         memory_reserve(sizeof(*pipeline->tables) * PLAN_TABLES_MAX, "table counters");
     pipeline->sweep_partition = PARTITION_NONE;
@@ -103,10 +104,13 @@ static uint64_t outlet_due_us(const struct pipeline *pipeline, unsigned sink)
 
 uint64_t pipeline_due_us(const struct pipeline *pipeline)
 {
+    uint64_t due_us = 0;
     const struct hydrator *hydrator = &pipeline->hydrator;
-    uint64_t due_us = hydrator->head != NULL && hydrator->n_asked == 0 ? hydrator->retry_us : 0;
-    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++) {
         due_us = earlier(due_us, outlet_due_us(pipeline, sink));
+        if (hydrator->queues[sink].head != NULL && hydrator->n_asked == 0)
+            due_us = earlier(due_us, hydrator->queues[sink].retry_us);
+    }
     return due_us;
 }
 

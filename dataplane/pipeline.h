@@ -105,6 +105,8 @@ struct intake {
     bool decoding;          /* the job's message has rows left */
     struct frame_record at; /* the record that the job is about */
     struct decode_job job;
+    struct clock clock; /* of the partition that the job's record is of, until the record is done */
+    bool decoded;       /* the job's record moved it */
     struct reading *readings; /* [PARTITIONS_MAX] */
     struct log_limit log_ddl, log_reject, log_clamp;
 };
@@ -118,9 +120,11 @@ struct inbox {
 };
 
 struct hydrator {
-    struct pending *head, *tail; /* queued */
-    uint64_t retry_us;           /* the sink did not answer: not before this */
-    unsigned attempts;
+    struct {
+        struct pending *head, *tail; /* queued */
+        uint64_t retry_us;           /* the sink did not answer: not before this */
+        unsigned attempts;
+    } queues[SINKS_MAX];
     unsigned n_asked;
     struct sink_lookup *landing; /* an answer that is being merged: the store was full */
     uint32_t landing_at;
@@ -128,6 +132,7 @@ struct hydrator {
         struct sink_lookup *lookup;
         struct pending **pendings;
         uint32_t n, epoch;
+        unsigned sink;
     } asked[LOOKUPS_MAX];
     struct log_limit log_down, log_broken;
 };
@@ -212,11 +217,13 @@ bool intake_idle(const struct pipeline *pipeline);
 unsigned apply_step(struct pipeline *pipeline, uint64_t now_us);
 
 void hydrator_open(struct pipeline *pipeline);
-void hydrator_queue(struct pipeline *pipeline, struct pending *pending);
+void hydrator_want(struct pipeline *pipeline, unsigned sink, struct pending *pending);
+void hydrator_want_all(struct pipeline *pipeline, struct pending *pending, uint32_t epoch);
 unsigned hydrator_step(struct pipeline *pipeline, uint64_t now_us);
 
 void outlet_open(struct pipeline *pipeline, unsigned sink);
 unsigned outlet_flush(struct pipeline *pipeline, unsigned sink, uint64_t now_us);
+void outlet_fails(struct outlet *outlet, uint64_t now_us); /* it took nothing, or gave no answer */
 unsigned outlet_reap(struct pipeline *pipeline, unsigned sink, uint64_t now_us);
 
 /* Buries what cannot be kept otherwise: a letter about a document (its JSON is the payload) or an

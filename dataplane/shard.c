@@ -21,7 +21,9 @@ static void tell_positions(const struct pipeline *pipeline, const struct shard_c
 {
     for (unsigned slot = 0; slot < command->n_marks; slot++) {
         const struct reading *reading = &pipeline->intake.readings[slot];
-        command->marks[slot] = (struct shard_mark){ .known = reading->attached,
+        /* Known until it is forgotten, not only while attached: a drain looks at it after DETACH.
+         */
+        command->marks[slot] = (struct shard_mark){ .known = reading->epoch != 0,
                                                     .offset = reading->done_offset,
                                                     .clock = reading->done_clock,
                                                     .read_offset = reading->read_offset };
@@ -44,7 +46,7 @@ static void forget(struct pipeline *pipeline, uint16_t partition)
            PARTITION_NONE) /* one sweep at a time: end the one under way */
         if (store_sweep(pipeline->store, pipeline->sweep_partition, &place))
             pipeline->sweep_partition = PARTITION_NONE;
-    watermark_forget(pipeline->watermark, partition);
+    pendings_forget(pipeline->pendings, partition, env_mono_us(pipeline->options.env));
     pipeline->sweep_partition = partition;
     pipeline->sweep_place = 0;
 }

@@ -84,7 +84,8 @@ struct source_partition {
     int64_t end_offset; /* what the log's end was at assignment, -1 = unknown: for --until-end and
                            lag */
     void *handle;       /* given on to source_port_ops.attach */
-    uint16_t slot;      /* filled in by control in assigned(), given back in revoking() */
+    bool fresh;    /* the group had no commit that could be used: `offset` is where it starts */
+    uint16_t slot; /* filled in by control in assigned(), given back in revoking() */
 };
 
 /* What a source tells the control thread, from within service() or close(). */

@@ -306,13 +306,16 @@ enum merge_verdict store_apply(struct store *store, struct entity *entity,
     return verdict;
 }
 
-void store_join_residual(struct entity *entity, uint64_t residual)
+bool store_join_residual(struct entity *entity, uint64_t residual)
 {
     if (residual <= entity->residual)
-        return;
-    uint64_t version = entity->version + (residual - entity->residual);
+        return true;
+    uint64_t more = residual - entity->residual;
+    if (more > VERSION_MAX - entity->version)
+        return false;
     entity->residual = residual;
-    __atomic_store_n(&entity->version, version, __ATOMIC_RELAXED);
+    __atomic_store_n(&entity->version, entity->version + more, __ATOMIC_RELAXED);
+    return true;
 }
 
 struct document store_document(const struct entity *entity)

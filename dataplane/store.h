@@ -58,8 +58,8 @@ MUST_CHECK enum merge_verdict store_apply(struct store *store, struct entity *en
                                           const struct change *change);
 
 /* Shard's thread. The terms of purged tombstones that a state which was read back brings along
- * (R2). */
-void store_join_residual(struct entity *entity, uint64_t residual);
+ * (R2). False: the version would pass VERSION_MAX; nothing was changed. */
+MUST_CHECK bool store_join_residual(struct entity *entity, uint64_t residual);
 
 /* Shard's thread. Forgets an entity that has nothing pending. */
 void store_drop(struct store *store, struct entity *entity);

@@ -5,7 +5,7 @@
  * way, one for what came since. When the write fails the two become one, the earlier.
  *
  * Invariant: offsets in a list never fall. A partition that comes back after it was taken away is
- * read again from a lower offset; watermark_forget() emptied its lists before.
+ * read again from a lower offset; pendings_forget() emptied its lists before.
  */
 #include "dataplane/watermark.h"
 
@@ -127,19 +127,18 @@ void watermark_move(struct watermark *watermark, struct hold **from, struct hold
     *from = NULL;
 }
 
-void watermark_forget(struct watermark *watermark, uint16_t partition)
+struct hold *watermark_first(const struct watermark *watermark, unsigned sink, uint16_t partition)
 {
-    for (unsigned sink = 0; sink < watermark->n_sinks; sink++) {
-        struct hold_list *list = list_of(watermark, sink, partition);
-        while (list->head != NULL) {
-            struct hold *hold = list->head;
-            struct hold **link = chain_find(hold->chain, partition);
-            ASSERT(*link == hold);
-            *link = hold->sibling;
-            list_unlink(watermark, hold);
-            pool_give(&watermark->holds, hold);
-        }
-    }
+    return list_of(watermark, sink, partition)->head;
+}
+
+void watermark_drop(struct watermark *watermark, struct hold *hold)
+{
+    struct hold **link = chain_find(hold->chain, hold->partition);
+    ASSERT(*link == hold);
+    *link = hold->sibling;
+    list_unlink(watermark, hold);
+    pool_give(&watermark->holds, hold);
 }
 
 bool watermark_low(const struct watermark *watermark, uint16_t partition, int64_t *offset,

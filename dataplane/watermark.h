@@ -48,9 +48,9 @@ void watermark_release(struct watermark *watermark, struct hold **chain);
 /* Moves all holds of `from` to `to`; of two for one partition the earlier stays. */
 void watermark_move(struct watermark *watermark, struct hold **from, struct hold **to);
 
-/* Forgets every hold of a partition: it was taken away, whoever has it now reads from the committed
- * offset. */
-void watermark_forget(struct watermark *watermark, uint16_t partition);
+/* The first hold of a sink and partition, NULL: none. And out of its list and chain with it. */
+struct hold *watermark_first(const struct watermark *watermark, unsigned sink, uint16_t partition);
+void watermark_drop(struct watermark *watermark, struct hold *hold);
 
 /* The least held offset of a partition over all sinks, and the clock before it. False: nothing is
  * held. */

@@ -144,6 +144,7 @@ static bool ask_marks(struct kafka_source *source, int timeout_ms)
     told->end_offset = high;
     if (told->offset < 0) {
         told->offset = source->start_latest ? high : low;
+        told->fresh = true;
     } else if (told->offset < low || told->offset > high) {
         log_line(LOG_WARN, "kafka",
                  "%s [%d]: the commit at offset %lld is outside the log (%lld to %lld): reading "
@@ -151,6 +152,7 @@ static bool ask_marks(struct kafka_source *source, int timeout_ms)
                  told->topic, (int)told->number, (long long)told->offset, (long long)low,
                  (long long)high, (long long)low);
         told->offset = low;
+        told->fresh = true;
     }
     return true;
 }

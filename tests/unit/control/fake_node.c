@@ -118,7 +118,7 @@ static struct pipeline *fake_pipeline(const struct plan *plan, unsigned shard)
 
     pipeline->store = store_open(plan, 8 << 20);
     pipeline->watermark = watermark_open(FAKE_SINKS, 64);
-    pipeline->pendings = pendings_open(FAKE_SINKS, 16, pipeline->watermark);
+    pipeline->pendings = pendings_open(FAKE_SINKS, 0, 16, pipeline->watermark);
     pipeline->tables = forever(PLAN_TABLES_MAX, sizeof(*pipeline->tables));
     for (unsigned i = 0; i < sizeof(struct counters) / sizeof(uint64_t); i++)
         counters[i] = 100 * (shard + 1) + i;

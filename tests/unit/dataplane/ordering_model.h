@@ -62,7 +62,7 @@ struct node {
         enum { FREE, OUT, LANDED } state;
         struct written {
             unsigned key;
-            uint64_t version;
+            uint64_t version, sent_at;
             bool shown;
             char text[TEXT_BYTES];
         } writes[DOCS];

@@ -54,8 +54,10 @@ static enum sink_add sink_add(struct sink_port *port, struct sink_batch *batch,
 
 static void sink_submit(struct sink_port *port, struct sink_batch *batch)
 {
-    (void)port;
-    ((struct flying *)batch)->state = OUT;
+    struct flying *flying = (struct flying *)batch;
+    for (unsigned i = 0; i < batch->n; i++)
+        flying->writes[i].sent_at = node_of_sink(port)->world->now;
+    flying->state = OUT;
 }
 
 static struct sink_batch *sink_reap(struct sink_port *port)

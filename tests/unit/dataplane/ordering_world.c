@@ -264,7 +264,7 @@ static void node_revoke(struct world *world, struct node *node, unsigned part)
     intake_detach(node->pipeline, (uint16_t)part);
     if (!world->rules.trusts_store)
         node->epochs[part] = ++world->assignments;
-    watermark_forget(node->pipeline->watermark, (uint16_t)part);
+    pendings_forget(node->pipeline->pendings, (uint16_t)part, env_now(&node->env));
 }
 
 static struct node *owner_of(struct world *world, unsigned part)
@@ -275,14 +275,24 @@ static struct node *owner_of(struct world *world, unsigned part)
     return NULL;
 }
 
+/* A request lives no longer than deletes are remembered (index.gc_deletes is an hour, time-outs are
+ * seconds). */
+static bool still_valid(const struct world *world, const struct written *write)
+{
+    return world->now - write->sent_at < GC_STEPS;
+}
+
 static void node_land(struct world *world, struct node *node)
 {
     struct flying *flying = &node->flights[world_below(world, FLIGHTS)];
     if (flying->state != OUT)
         return;
     for (unsigned i = 0; i < flying->batch.n; i++)
-        flying->items[i].verdict =
-            model_sink_write(world, &flying->writes[i], false) ? SINK_WRITTEN : SINK_STALE;
+        if (!still_valid(world, &flying->writes[i]))
+            flying->items[i].verdict = SINK_RETRY; /* it timed out and was never applied */
+        else
+            flying->items[i].verdict =
+                model_sink_write(world, &flying->writes[i], false) ? SINK_WRITTEN : SINK_STALE;
     flying->state = LANDED;
 }
 
@@ -292,7 +302,7 @@ static void node_land(struct world *world, struct node *node)
 static void orphan(struct world *world, const struct written *write)
 {
     unsigned dice = world_below(world, 3);
-    if (dice == 0)
+    if (dice == 0 && still_valid(world, write))
         (void)model_sink_write(world, write, world_below(world, 2));
     else if (dice == 1 && world->rules.by_key && world->n_late < LATE_MAX)
         world->late[world->n_late++] = *write;
@@ -300,10 +310,11 @@ static void orphan(struct world *world, const struct written *write)
 
 static void late_arrives(struct world *world)
 {
-    if (world->n_late == 0 || world_below(world, 12) != 0)
+    if (world->n_late == 0 || world_below(world, 4) != 0)
         return;
     unsigned which = world_below(world, world->n_late);
-    (void)model_sink_write(world, &world->late[which], world_below(world, 3) == 0);
+    if (still_valid(world, &world->late[which]))
+        (void)model_sink_write(world, &world->late[which], world_below(world, 3) == 0);
     world->late[which] = world->late[--world->n_late];
 }
 

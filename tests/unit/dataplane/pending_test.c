@@ -18,7 +18,7 @@ static int open_pendings(void **state)
     (void)state;
     memory_setup(HUGEPAGES_OFF);
     watermark = watermark_open(SINKS, 2 * SINKS * PENDINGS);
-    pendings = pendings_open(SINKS, PENDINGS, watermark);
+    pendings = pendings_open(SINKS, 0, PENDINGS, watermark);
     memset(entities, 0, sizeof(entities));
     return 0;
 }
@@ -139,10 +139,10 @@ static void document_waits_for_its_state(void **state)
 {
     (void)state;
     struct pending *pending = touch(&entities[0], 3, 100, 5);
-    pendings_want_state(pendings, pending);
+    pendings_want_state(pendings, 0, pending); /* the hydrate sink's: every sink waits */
     assert_null(pendings_ready(pendings, 0));
     assert_low(3, 100);
-    pending->hydrate = HYDRATE_NOT;
+    pending->sinks[0].hydrate = HYDRATE_NOT;
     pending->sinks[0].acked = 9; /* sink 0 turns out to be ahead; sink 1 was not asked */
     entities[0].version = 9;
     assert_false(pendings_settle(pendings, pending, 1000));
@@ -152,7 +152,7 @@ static void document_waits_for_its_state(void **state)
     assert_low(3, -1);
 }
 
-/* A version conflict on a log that is not keyed is no proof that the sink has what we wrote:
+/* A version conflict is no proof that the sink has what we wrote:
  * offsets stay held until its state was read back. */
 static void conflict_holds_its_offsets_until_the_state_was_read(void **state)
 {
@@ -160,15 +160,32 @@ static void conflict_holds_its_offsets_until_the_state_was_read(void **state)
     struct pending *pending = touch(&entities[0], 3, 100, 5);
     land(1, pending);
     (void)pendings_fly(pendings, 0, pending, 1000);
-    assert_true(pendings_overtaken(pendings, 0, pending));
+    pendings_stale(pendings, 0, pending);
+    pendings_want_state(pendings, 0, pending);
     assert_low(3, 100);
-    assert_int_equal(pending->hydrate, HYDRATE_QUEUED);
-    pending->hydrate = HYDRATE_NOT;
+    assert_int_equal(pending->sinks[0].refused, 5);
+    pending->sinks[0].hydrate = HYDRATE_NOT;
     pending->sinks[0].acked = 6; /* another process's state, joined: ours is ahead of both now */
     entities[0].version = 8;
     assert_false(pendings_settle(pendings, pending, 1000));
     assert_ptr_equal(pendings_ready(pendings, 0), pending);
     land(0, pending), land(1, pending);
+    assert_low(3, -1);
+}
+
+/* Another sink's state is read back for that sink alone: the others go on. */
+static void state_of_one_sink_keeps_no_other_waiting(void **state)
+{
+    (void)state;
+    struct pending *pending = touch(&entities[0], 3, 100, 5);
+    pendings_want_state(pendings, 1, pending);
+    assert_ptr_equal(pendings_ready(pendings, 0), pending);
+    assert_null(pendings_ready(pendings, 1));
+    land(0, pending);
+    assert_low(3, 100);
+    pending->sinks[1].hydrate = HYDRATE_NOT;
+    assert_false(pendings_settle(pendings, pending, 1000));
+    land(1, pending);
     assert_low(3, -1);
 }
 
@@ -179,13 +196,33 @@ static void forgotten_partition_holds_nothing(void **state)
     struct pending *pending = touch(&entities[0], 3, 100, 5);
     (void)touch(&entities[0], 4, 7, 6);
     (void)pendings_fly(pendings, 0, pending, 1000);
-    watermark_forget(watermark, 3);
+    pendings_forget(pendings, 3, 1000);
     assert_low(3, -1);
     assert_low(4, 7);
     pendings_landed(pendings, 0, pending, 1000);
     land(1, pending);
     assert_low(4, -1);
     assert_int_equal(watermark_count(watermark), 0);
+}
+
+/* A document of a partition that was taken away is not written any more: by the time its write went
+ * out, another node may have deleted it, and the sink may have forgotten that. What its sinks have
+ * is unknown from then on. */
+static void lost_document_is_not_written_any_more(void **state)
+{
+    (void)state;
+    struct pending *pending = touch(&entities[0], 3, 100, 5);
+    (void)touch(&entities[1], 3, 101, 5);
+    entities[0].epoch = entities[1].epoch = 1;
+    (void)pendings_fly(pendings, 0, pending, 1000);
+    pendings_forget(pendings, 3, 1000);
+    assert_null(pendings_ready(pendings, 0));
+    assert_null(pendings_ready(pendings, 1));
+    assert_null(entities[1].pending);
+    pendings_retry(pendings, 0, pending, 1000, 0); /* its write failed: it is not tried again */
+    assert_null(entities[0].pending);
+    assert_int_equal(entities[0].epoch, 0);
+    assert_int_equal(entities[1].epoch, 0);
 }
 
 /* The pools are the limit: a full one says so before anything is taken. */
@@ -212,7 +249,9 @@ int main(void)
         TEST(delayed_document_lets_others_pass),
         TEST(document_waits_for_its_state),
         TEST(conflict_holds_its_offsets_until_the_state_was_read),
+        TEST(state_of_one_sink_keeps_no_other_waiting),
         TEST(forgotten_partition_holds_nothing),
+        TEST(lost_document_is_not_written_any_more),
         TEST(full_pool_says_so),
     };
     return UNIT_RUN(tests);
