@@ -617,10 +617,10 @@ static const struct schema_key task_keys[] = {
       .type = SCHEMA_TEXT,
       FIELD(config_task, hydrate),
       .fallback_text = "the first sink",
-      .help =
-          "The sink that the state of a document is read back from before it is first written. "
-          "`off` is allowed where nothing can be missing: exactly one table, without `many`, and "
-          "full images." },
+      .help = "The sink that the state of a document is read back from before it is first written. "
+              "The other sinks are asked too, each before it is written itself. `off` is allowed "
+              "where nothing can be missing: exactly one table, without `many`, and "
+              "full images." },
     { .name = "dead_letter",
       .type = SCHEMA_GROUP,
       FIELD(config_task, dead_letter),

@@ -95,12 +95,14 @@ LOOKUP_FAULTS = {name: (FAULTS[name],) for name in (
 @test(each=LOOKUP_FAULTS, name="lookup_{}_ends_in_the_expected_documents")
 def lookup_fault(case, fault):
     # Half the log is there; the other half reads the states back, and the first answers go wrong.
+    # One lookup a shard may be all there is; what fails is asked again, so there it can be three.
     events = CANAL.load()
-    scripted = server(case, script=first(3, fault, "_mget"))
+    times = 1 if fault in (FAULTS["answer_in_chunks"], FAULTS["slow_answer"]) else 3
+    scripted = server(case, script=first(times, fault, "_mget"))
     half = case.write("half.ndjson", events[:200])
     case.drain(case.config(case.file_source(half), sink(case, scripted), name="half"))
     load(case, scripted)
-    check(scripted.fired >= 3, f"only {scripted.fired} faults came")
+    check(scripted.fired >= times, f"only {scripted.fired} faults came")
 
 
 @test()

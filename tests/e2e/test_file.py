@@ -105,3 +105,16 @@ def second_run_into_the_same_table_changes_nothing(case):
     second = load(case, CANAL, CANAL.events)
     check_equal(second["events"], first["events"], "events")
     check_equal(second["documents_written"], 0, "documents written by the second run")
+
+
+@test()
+def each_of_two_sinks_is_brought_up_to_date(case):
+    # One of two stores is lost, with half of the log in both: the next run fills it, and the other gets what is new.
+    events = CANAL.load()
+    for n, path in enumerate((case.write("half.ndjson", events[:200]), CANAL.events)):
+        for name in ("b.db", "b.db-wal", "b.db-shm"):
+            (case.dir / name).unlink(missing_ok=True)
+        case.drain(case.config(case.file_source(path), None, name=f"run{n}",
+                               sinks={"a": case.sqlite("a.db"), "b": case.sqlite("b.db")}))
+    for name in ("a.db", "b.db"):
+        check_documents(case.sqlite_documents(name), CANAL.documents(), name)
