@@ -98,22 +98,6 @@ static void learn_types(struct canal *canal, struct columns *columns)
     }
 }
 
-/* The mapped table that the message is about, or -1. False: the message does not say. */
-static bool find_table(const struct canal *canal, int *table)
-{
-    char database_text[ENVELOPE_NAME_BYTES_MAX], table_text[ENVELOPE_NAME_BYTES_MAX];
-    const struct json_value *database = &canal->members[DATABASE], *name = &canal->members[TABLE];
-    struct slice database_name, table_name;
-
-    *table = -1;
-    if (!envelope_is(database, JSON_STRING) || !envelope_is(name, JSON_STRING))
-        return false;
-    if (envelope_text(database, database_text, &database_name) &&
-        envelope_text(name, table_text, &table_name))
-        *table = plan_find(canal->plan, database_name, table_name);
-    return true;
-}
-
 /* A message that is no rows: what it is, and what to say of it. */
 static void begin_other(const struct canal *canal, struct decode_job *job)
 {
@@ -177,7 +161,8 @@ static void begin_rows(struct canal *canal, struct decode_job *job)
 {
     struct event_message message = { .capture_us = UINT64_MAX, .types = &canal->types };
 
-    if (!find_table(canal, &message.table)) {
+    if (!envelope_find_table(canal->plan, &canal->members[DATABASE], &canal->members[TABLE],
+                             &message.table)) {
         envelope_reject(job, REASON_SHAPE, "`database` or `table` is not a text");
         return;
     }

@@ -217,22 +217,6 @@ static bool micros_of(const struct json_value *us, const struct json_value *ms, 
     return envelope_absent(us) ? envelope_micros(ms, 1000, micros) : envelope_micros(us, 1, micros);
 }
 
-static bool find_table(const struct debezium *debezium, int *table)
-{
-    char database_text[ENVELOPE_NAME_BYTES_MAX], table_text[ENVELOPE_NAME_BYTES_MAX];
-    const struct json_value *database = schema_or_database(debezium);
-    const struct json_value *name = &debezium->source[SOURCE_TABLE];
-    struct slice database_name, table_name;
-
-    *table = -1;
-    if (!envelope_is(database, JSON_STRING) || !envelope_is(name, JSON_STRING))
-        return false;
-    if (envelope_text(database, database_text, &database_name) &&
-        envelope_text(name, table_text, &table_name))
-        *table = plan_find(debezium->plan, database_name, table_name);
-    return true;
-}
-
 /* The member that `seqno: { field: NAME }` names: the envelope's, else `source`'s. */
 static bool find_seqno(const struct debezium *debezium, struct json_value *seqno)
 {
@@ -251,7 +235,8 @@ static void begin_row(struct debezium *debezium, struct decode_job *job, char op
     const struct json_value *members = debezium->members;
     struct event_message message = { .capture_us = UINT64_MAX, .types = &debezium->untyped };
 
-    if (!find_table(debezium, &message.table)) {
+    if (!envelope_find_table(debezium->plan, schema_or_database(debezium),
+                             &debezium->source[SOURCE_TABLE], &message.table)) {
         envelope_reject(job, REASON_SHAPE, "`source` does not name a database and a table");
         return;
     }

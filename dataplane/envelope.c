@@ -213,3 +213,18 @@ bool envelope_begin(struct decode_job *job)
         job->kind = EVENT_TOMBSTONE;
     return true;
 }
+
+bool envelope_find_table(const struct plan *plan, const struct json_value *database,
+                         const struct json_value *name, int *table)
+{
+    char database_text[ENVELOPE_NAME_BYTES_MAX], table_text[ENVELOPE_NAME_BYTES_MAX];
+    struct slice database_name, table_name;
+
+    *table = -1;
+    if (!envelope_is(database, JSON_STRING) || !envelope_is(name, JSON_STRING))
+        return false;
+    if (envelope_text(database, database_text, &database_name) &&
+        envelope_text(name, table_text, &table_name))
+        *table = plan_find(plan, database_name, table_name);
+    return true;
+}

@@ -70,4 +70,9 @@ void envelope_reject_row(struct decode_job *job, enum reason reason, const char 
  * already: too large for its source, or a null payload. */
 bool envelope_begin(struct decode_job *job);
 
+/* The mapped table that a message is about, -1: it is not mapped. False: the message does not say
+ * (one of the two is no string). */
+MUST_CHECK bool envelope_find_table(const struct plan *plan, const struct json_value *database,
+                                    const struct json_value *name, int *table);
+
 #endif

@@ -12,6 +12,11 @@
 
 #define DOCUMENT_BYTES_MAX (256u << 20)
 
+/* All frames of one shard fit its inbox on another; a ring of n slots, a power of two, holds n - 1.
+ */
+#define INBOX_SLOTS 16
+_Static_assert(INBOX_SLOTS > FRAMES && (INBOX_SLOTS & (INBOX_SLOTS - 1)) == 0, "inbox ring");
+
 struct pipeline *pipeline_open(const struct pipeline_options *options)
 {
     struct pipeline *pipeline = memory_reserve(sizeof(*pipeline), "pipeline");
@@ -34,8 +39,8 @@ struct pipeline *pipeline_open(const struct pipeline_options *options)
     pipeline->inboxes = memory_reserve(sizeof(*pipeline->inboxes) * options->n_shards, "inboxes");
     for (unsigned s = 0; s < options->n_shards; s++) {
         pipeline->inboxes[s].buffer =
-            memory_reserve(sizeof(ck_ring_buffer_t) * 2 * FRAMES, "inbox ring");
-        ck_ring_init(&pipeline->inboxes[s].ring, 2 * FRAMES);
+            memory_reserve(sizeof(ck_ring_buffer_t) * INBOX_SLOTS, "inbox ring");
+        ck_ring_init(&pipeline->inboxes[s].ring, INBOX_SLOTS);
     }
     return pipeline;
 }

@@ -2,54 +2,26 @@
  * ordering_test.c: every guarantee of docs/ORDERING.md on the real pipelines, and each rule broken
  * on purpose.
  *
- * The histories are seeded: a failure names its seed. Each chunk of histories runs in a process of
- * its own, because the data path's reservations are never given back.
+ * The histories are seeded: a failure names its seed.
  */
 #include "dataplane/base/memory.h"
+#include "tests/unit/dataplane/histories.h"
 #include "tests/unit/dataplane/ordering_world.h"
-#include "tests/unit/unit.h"
 
-enum { CHUNK = 10 };
-
-/* How many of `n` histories end wrong; a crash counts as wrong. */
-static unsigned count_wrong(const struct world_rules *rules, unsigned n, uint64_t *first)
+static bool play(uint64_t seed, const void *rules)
 {
-    unsigned wrong = 0;
-    for (unsigned from = 0; from < n; from += CHUNK) {
-        fflush(stdout);
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            unsigned mask = 0;
-            for (unsigned i = 0; i < CHUNK && from + i < n; i++)
-                if (!world_ends_right(from + i, rules))
-                    mask++, fprintf(stderr, "# seed %u\n", from + i);
-            _exit((int)mask);
-        }
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        unsigned bad = WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : CHUNK;
-        if (bad > 0 && wrong == 0)
-            *first = from;
-        wrong += bad;
-    }
-    return wrong;
+    return world_ends_right(seed, rules);
 }
 
 static void all_right(const struct world_rules *rules, unsigned n)
 {
-    uint64_t first = 0;
-    unsigned wrong = count_wrong(rules, n, &first);
-    if (wrong > 0)
-        print_message("# %u of %u wrong, the first at seed %llu or a little later\n", wrong, n,
-                      (unsigned long long)first);
-    assert_int_equal(wrong, 0);
+    histories_all_right(play, rules, n);
 }
 
 static void some_wrong(const struct world_rules *rules, unsigned n)
 {
     uint64_t first;
-    assert_true(count_wrong(rules, n, &first) > 0);
+    assert_true(histories_wrong(play, rules, n, &first) > 0);
 }
 
 /* One node reads everything; a document's rows lie in several partitions. */

@@ -1,0 +1,62 @@
+/*
+ * stress_commit.c: see stress_model.h. A commit promises that everything before its offset is in
+ * every sink, and carries the clock there; here the promise is compared with the sinks' arrays and
+ * with the log.
+ *
+ * Partial images are compared at the end only: a row's newest seqno says nothing of its columns.
+ */
+#include "tests/unit/dataplane/stress_model.h"
+
+static bool in_sink(const struct model_server *sink, const struct event *event, uint64_t seqno)
+{
+    const struct kept *doc = &sink->docs[event->key], *side = &sink->side[event->key];
+    return (doc->there && doc->seqno[event->row] >= seqno) ||
+           (side->there && side->seqno[event->row] >= seqno);
+}
+
+static void check_message(struct world *world, unsigned part, int64_t offset)
+{
+    const struct message *message = &world->log[part].messages[offset];
+    for (unsigned i = 0; i < message->n; i++)
+        for (unsigned s = 0; s < world->rules.sinks; s++) {
+            const struct event *event = message->rows[i];
+            if (!world->buried[s][event->key] &&
+                !in_sink(&world->sinks[s], event, world->log[part].seqnos[offset][i]))
+                world_blame(world, "committed part %u past %lld: key %u row %u is not in sink %u",
+                            part, (long long)offset, event->key, event->row, s);
+        }
+}
+
+static void commit(struct world *world, unsigned part, const struct shard_mark *mark)
+{
+    struct partition_log *log = &world->log[part];
+    if (mark->clock != log->clock[mark->offset])
+        world_blame(world, "part %u offset %lld: the clock is %lld off", part,
+                    (long long)mark->offset, (long long)(mark->clock - log->clock[mark->offset]));
+    for (int64_t offset = 0; world->rules.images == IMAGES_FULL && offset < mark->offset; offset++)
+        check_message(world, part, offset);
+    log->committed = mark->offset;
+    log->committed_clock = mark->clock;
+}
+
+void node_commit(struct node *node)
+{
+    struct world *world = node->world;
+    struct shard_mark positions[CORES_MAX][PARTS] = { 0 }, lows[CORES_MAX][PARTS] = { 0 };
+    for (unsigned s = 0; s < world->rules.shards; s++)
+        node_tell(node, s,
+                  &(struct shard_command){
+                      .order = SHARD_POSITIONS, .marks = positions[s], .n_marks = PARTS });
+    for (unsigned s = 0; s < world->rules.shards; s++)
+        node_tell(
+            node, s,
+            &(struct shard_command){ .order = SHARD_LOWS, .marks = lows[s], .n_marks = PARTS });
+    for (unsigned part = 0; part < PARTS; part++) {
+        struct shard_mark least = positions[shard_of_part(world, part)][part];
+        for (unsigned s = 0; s < world->rules.shards; s++)
+            if (lows[s][part].known && lows[s][part].offset < least.offset)
+                least = lows[s][part];
+        if (node->owns[part] && least.known && least.offset > world->log[part].committed)
+            commit(world, part, &least);
+    }
+}
