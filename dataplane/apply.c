@@ -138,10 +138,12 @@ static bool apply(struct pipeline *pipeline, const struct change *change, uint64
     if (verdict == MERGE_FULL) {
         counter_add(&pipeline->counters.store_full, 1);
         uint64_t more;
-        if (log_limit_pass(&pipeline->log_full, now_us, &more))
+        if (log_limit_pass(&pipeline->log_full, now_us, &more)) {
+            pipeline->log_full.next_us = now_us + 10000000; /* it lasts: not each second */
             log_line(LOG_ALERT, pipeline->options.task,
                      "the store is full: reading is paused until there is room; "
                      "give node.memory more, or the task fewer documents");
+        }
         return false;
     }
     count_verdict(pipeline, change, verdict);

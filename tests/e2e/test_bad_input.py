@@ -3,7 +3,7 @@ import json
 
 import oracle
 import workload
-from harness import CANAL, MAPPING, check, check_documents, check_equal, compress, produce_bytes, test
+from harness import CANAL, MAPPING, check, check_documents, check_equal, compress, produce_bytes, test, until
 
 RSS_MAX = 1 << 30  # bytes; generous, for the sanitizers' sake: the 100 MB line alone would pass it if it were kept
 
@@ -193,6 +193,19 @@ def dead_letters_that_cannot_be_written_stop_the_task(case):
     config = case.config(case.file_source(path), case.sqlite(), dead_letter="/dev/full")
     result = case.weir("run", config, "--until-end", code=74)
     check("/dev/full" in result.stderr, f"the message names no file: {result.stderr[-500:]}")
+
+
+@test()
+def full_store_pauses_the_source_and_says_so(case):
+    # More documents than memory: nothing is dropped, what fits is written, the node goes on answering.
+    lines = [rows(order_no=str(n), remark="x" * 8000) for n in range(12000)]
+    config = case.config(case.file_source(write_lines(case, lines)), case.sqlite(), node={"memory": "64MiB"})
+    node = case.node(config)
+    until(lambda: b"the store is full" in node.err.read_bytes(), "the node says that its store is full")
+    status = case.weir("status", "--socket", node.socket)
+    check("orders" in status.stdout, f"no answer: {status.stdout}")
+    check(node.running, "the node ended")
+    until(lambda: len(case.sqlite_documents()) > 1000, "what fits is written")
 
 
 @test()
