@@ -138,7 +138,7 @@ static void docs_inner_groups(FILE *out, const struct schema_group *group, const
             continue;
         snprintf(inner, sizeof(inner), "%s%s%s%s%s", path, path[0] != '\0' ? "." : "", key->name,
                  key->type == SCHEMA_MAP ? "." : "",
-                 key->type == SCHEMA_MAP ? key->placeholder : "");
+                 key->type == SCHEMA_MAP ? key->entry_name : "");
         docs_group(out, key->group, inner);
     }
 }

@@ -334,7 +334,7 @@ static const struct schema_key document_keys[] = {
       .items_most = CONFIG_TABLES_MAX,
       .check_name = text_check_table,
       .pattern_name = "^[^.]+\\..+$",
-      .placeholder = "DATABASE.TABLE",
+      .entry_name = "DATABASE.TABLE",
       .help = "The tables that make up the document; exactly one of them is the root." },
 };
 
@@ -611,7 +611,7 @@ static const struct schema_key task_keys[] = {
       .items_most = CONFIG_SINKS_MAX,
       .check_name = text_check_sink_name,
       .pattern_name = PATTERN_NAME,
-      .placeholder = "SINK",
+      .entry_name = "SINK",
       .help = "The stores that the documents are written to." },
     { .name = "hydrate",
       .type = SCHEMA_TEXT,
@@ -650,7 +650,7 @@ static const struct schema_key root_keys[] = {
       .items_most = CONFIG_TASKS_MAX,
       .check_name = text_check_name,
       .pattern_name = PATTERN_NAME,
-      .placeholder = "TASK",
+      .entry_name = "TASK",
       .help = "What this node does; the names are yours." },
 };
 

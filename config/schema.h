@@ -49,7 +49,7 @@ struct schema_key {
     schema_check *check_name; /* each name of PAIRS and MAP; may be NULL */
     const char *pattern;      /* what JSON Schema says for `check`, anchored; may be NULL */
     const char *pattern_name; /* and for `check_name` */
-    const char *placeholder;  /* MAP: what docs call the name, in capitals */
+    const char *entry_name;   /* MAP: what docs call the name, in capitals */
     const struct schema_group *group;
     const char *help; /* one sentence or two, without a line break or a `|` */
 };
