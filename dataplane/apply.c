@@ -134,7 +134,7 @@ static bool apply(struct pipeline *pipeline, const struct change *change, uint64
         entity = store_add(pipeline->store, change->hash, change->key);
     uint64_t known_version = entity != NULL && entity->epoch != 0 ? entity->version : 0;
     enum merge_verdict verdict =
-        entity != NULL ? store_apply(pipeline->store, entity, change) : MERGE_FULL;
+        entity != NULL ? store_apply(pipeline->store, entity, change, 0) : MERGE_FULL;
     if (verdict == MERGE_FULL) {
         counter_add(&pipeline->counters.store_full, 1);
         uint64_t more;

@@ -6,6 +6,7 @@
 
 #include "dataplane/base/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum change_op { CHANGE_UPSERT, CHANGE_DELETE };
@@ -16,6 +17,7 @@ struct field {
     uint16_t column; /* columns.h */
     uint64_t
         seqno; /* 0: the change's own. Only states read back with `images: partial` carry others */
+    bool changed; /* partial images, rows in the store: some sink may lack the cell as it is now */
     struct slice value; /* data NULL: a cell hidden by its row's tombstone, only its seqno is known
                            (partial) */
 };

@@ -22,6 +22,12 @@
 #include "dataplane/plan.h"
 #include "dataplane/row.h"
 
+/* The bit of a sink in row->unsent and document->sink. */
+static inline uint8_t sink_bit(unsigned sink)
+{
+    return (uint8_t)(1u << sink);
+}
+
 /* A look at an entity: its rows in order. Valid as long as the rows are (the store's thread, or an
  * epoch section). */
 struct document {
@@ -30,14 +36,25 @@ struct document {
     uint64_t residual;
     unsigned n_rows;
     struct row *const *rows;
-    int32_t partition; /* the number of the partition that it came by last, -1: not tracked (R7,
-                          state `p`) */
+    uint8_t sink; /* the bit of the sink that it goes to: row->unsent says what that lacks */
+    uint64_t purge_before; /* tombstones whose seqnos are all below it are purged (R6); 0: none */
+    int32_t partition;     /* the number of the partition that it came by last, -1: not tracked (R7,
+                              state `p`) */
 };
 
 /* Is there a document to show, or only a state to remember? False: the root row is deleted, no row
  * is alive, or `emit: on_root` still waits for the root row (ordering.md, R6: such a state goes to
  * the side index). */
 bool document_shown(const struct plan *plan, const struct document *document);
+
+/* Is the row left out of what is written, its term in the residual instead? Tombstones are that
+ * are older than purge_before; the root row's stays, because it is what keeps a document deleted.
+ */
+bool document_purges(const struct plan *plan, const struct document *document,
+                     const struct row *row);
+
+/* The residual to be written: the document's, and the terms of the rows that are purged. */
+uint64_t document_residual(const struct plan *plan, const struct document *document);
 
 /* Appends the document's JSON, without (`with_state` false) or with its `_weir` member. */
 void document_render(const struct plan *plan, const struct document *document, bool with_state,

@@ -128,7 +128,7 @@ enum joined { JOINED, JOIN_LATER, JOIN_NEVER };
 /* Joins what was read back. JOIN_LATER: the store has no room now (what was joined already does no
  * harm twice), or the task ends. JOIN_NEVER: the sum of both would pass the greatest version. */
 static enum joined join_states(struct pipeline *pipeline, struct entity *entity,
-                               const struct lookup_item *item)
+                               const struct lookup_item *item, unsigned sink)
 {
     for (unsigned i = 0; i < item->n_states; i++) {
         const struct document_state *state = &item->states[i];
@@ -137,7 +137,8 @@ static enum joined join_states(struct pipeline *pipeline, struct entity *entity,
         if (!store_join_residual(entity, state->residual))
             return JOIN_NEVER;
         for (unsigned c = 0; c < state->n_changes; c++) {
-            enum merge_verdict verdict = store_apply(pipeline->store, entity, &state->changes[c]);
+            enum merge_verdict verdict =
+                store_apply(pipeline->store, entity, &state->changes[c], sink_bit(sink));
             if (verdict == MERGE_REJECT)
                 return JOIN_NEVER;
             if (verdict != MERGE_FULL)
@@ -184,6 +185,19 @@ static bool land_broken(struct pipeline *pipeline, struct pending *pending,
     return true;
 }
 
+/* No answer for this one (its region moves, say): asked again with backoff, the sink's queue waits.
+ */
+static void put_off(struct pipeline *pipeline, unsigned sink, struct pending *pending,
+                    uint64_t now_us)
+{
+    struct hydrator *hydrator = &pipeline->hydrator;
+    pending->sinks[sink].ask_again = false;
+    queue(pipeline, sink, pending);
+    if (hydrator->queues[sink].retry_us <= now_us)
+        hydrator->queues[sink].retry_us =
+            now_us + backoff_us(pipeline->options.env, hydrator->queues[sink].attempts++);
+}
+
 static bool land_one(struct pipeline *pipeline, struct pending *pending,
                      const struct lookup_item *item, unsigned sink, uint32_t epoch, uint64_t now_us)
 {
@@ -191,11 +205,14 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
     switch (item->found) {
     case LOOKUP_BROKEN:
         return land_broken(pipeline, pending, item, sink, now_us);
+    case LOOKUP_AGAIN:
+        put_off(pipeline, sink, pending, now_us);
+        return true;
     case LOOKUP_ABSENT:
         counter_add(&pipeline->counters.lookup_absent, 1);
         break;
     case LOOKUP_FOUND:
-        switch (join_states(pipeline, pending->entity, item)) {
+        switch (join_states(pipeline, pending->entity, item, sink)) {
         case JOINED:
             break;
         case JOIN_LATER:

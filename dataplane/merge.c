@@ -12,6 +12,10 @@
  *     delete              @20          a:-@10 b:-@10   tombstone 20     (not alive)
  *     upsert  a:3@30                   a:3@30 b:-@10   tombstone 20     (alive, shows a)
  *
+ * A cell is marked as changed where some sink may lack it: it is new, or newly hidden, or was
+ * marked in a row that some sink still lacked. So what a sink lacks of a row is always among its
+ * marked cells.
+ *
  * A joined row stores one seqno for all cells that share it and apart only the others; the one
  * stored is found by majority vote, in one pass.
  *
@@ -117,10 +121,12 @@ static bool cells_hide(struct field *cells, uint32_t n, uint64_t tombstone)
 {
     bool any_shown = false;
     for (uint32_t i = 0; i < n; i++) {
-        if (cells[i].seqno < tombstone)
+        if (cells[i].seqno < tombstone) {
+            cells[i].changed |= cells[i].value.data != NULL;
             cells[i].value = (struct slice){ NULL, 0 };
-        else if (cells[i].value.data != NULL)
+        } else if (cells[i].value.data != NULL) {
             any_shown = true;
+        }
     }
     return any_shown;
 }
@@ -138,8 +144,10 @@ static enum merge_verdict merge_partial(struct merge *merge, const struct row *r
         struct row_cursor cursor;
         struct field field;
         row_fields(row, &cursor);
-        while (row_next(&cursor, &field))
+        while (row_next(&cursor, &field)) {
+            field.changed = field.changed && row->unsent != 0;
             (void)cell_join(merge, &n, &field);
+        }
     }
     uint64_t deleted_at = change->op == CHANGE_DELETE ? change->seqno : 0;
     if (change->tombstone > deleted_at)
@@ -151,6 +159,7 @@ static enum merge_verdict merge_partial(struct merge *merge, const struct row *r
     for (uint32_t i = 0; i < change->n_fields; i++) {
         struct field cell = change->fields[i];
         cell.seqno = field_seqno(&cell, change->seqno);
+        cell.changed = true;
         changed |= cell_join(merge, &n, &cell);
     }
     if (!changed)

@@ -48,9 +48,11 @@ static struct flight *free_flight(struct outlet *outlet)
     return NULL;
 }
 
-static struct document view(const struct pipeline *pipeline, const struct entity *entity)
+static struct document view(const struct pipeline *pipeline, unsigned sink,
+                            const struct entity *entity)
 {
     struct document document = store_document(entity);
+    document.sink = sink_bit(sink);
     if (pipeline->options.by_key)
         document.partition = partitions_number(pipeline->options.partitions, entity->partition);
     return document;
@@ -85,9 +87,11 @@ static bool flush_one(struct pipeline *pipeline, unsigned sink, uint64_t now_us)
     flight->n = 0;
     while (added != SINK_FULL && flight->n < outlet->limits.docs && !pipeline->failed &&
            (pending = pendings_ready(pipeline->pendings, sink)) != NULL) {
-        struct document document = view(pipeline, pending->entity);
+        struct document document = view(pipeline, sink, pending->entity);
         added = outlet->port->ops->add(outlet->port, batch, &document);
         if (added == SINK_ADDED) {
+            if (outlet->port->deltas)
+                store_fly(pending->entity, document.sink);
             uint64_t waited_us = pendings_fly(pipeline->pendings, sink, pending, now_us);
             histogram_add(&outlet->queued, waited_us);
             flight->pendings[flight->n++] = pending;
@@ -184,6 +188,8 @@ static bool land_item(struct pipeline *pipeline, unsigned sink, struct pending *
 {
     struct outlet *outlet = &pipeline->outlets[sink];
     uint64_t now_us = env_mono_us(pipeline->options.env);
+    if (outlet->port->deltas)
+        store_landed(pending->entity, sink_bit(sink), item->verdict != SINK_RETRY);
     switch (item->verdict) {
     case SINK_WRITTEN:
         counter_add(&outlet->counters.written, 1);

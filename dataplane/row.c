@@ -1,7 +1,8 @@
 /*
  * A row is one block: a fixed head, the row id, then the fields one behind the other.
  *
- *     varint column | varint (length << 2 | own seqno << 1 | hidden) | [8 bytes seqno] | JSON text
+ *     varint column | varint (length << 3 | changed << 2 | own seqno << 1 | hidden) | [8 bytes
+ * seqno] | JSON text
  *
  * Most fields of most rows share the row's seqno and have short texts, so a field usually costs two
  * bytes beside its text. Varints are little-endian base 128 (the top bit says that another byte
@@ -21,7 +22,7 @@
 #include "dataplane/base/check.h"
 #include "dataplane/clock.h"
 
-enum { FIELD_HIDDEN = 1, FIELD_OWN_SEQNO = 2, FIELD_FLAG_BITS = 2 };
+enum { FIELD_HIDDEN = 1, FIELD_OWN_SEQNO = 2, FIELD_CHANGED = 4, FIELD_FLAG_BITS = 3 };
 
 /* What a document's version may not reach (R2). A term is cut here, so that adding it to a version
  * never wraps. */
@@ -63,7 +64,8 @@ static bool has_own_seqno(const struct change *change, const struct field *field
 static uint64_t field_head(const struct change *change, const struct field *field)
 {
     uint64_t flags = (field->value.data == NULL ? FIELD_HIDDEN : 0) |
-                     (has_own_seqno(change, field) ? FIELD_OWN_SEQNO : 0);
+                     (has_own_seqno(change, field) ? FIELD_OWN_SEQNO : 0) |
+                     (field->changed ? FIELD_CHANGED : 0);
 
     return (uint64_t)field->value.len << FIELD_FLAG_BITS | flags;
 }
@@ -110,11 +112,12 @@ void row_write(const struct change *change, enum images images, struct row *bloc
     char *to = block->body;
 
     ASSERT(change->seqno > SEQNO_EPOCH && change->row_id.len <= ROW_ID_BYTES_MAX);
+    ASSERT(change->n_fields <= COLUMNS_MAX);
     ASSERT(images == IMAGES_PARTIAL || change->op == CHANGE_UPSERT || change->n_fields == 0);
     *block = (struct row){
         .seqno = change->seqno,
         .tombstone = change_tombstone(change, images),
-        .n_fields = change->n_fields,
+        .n_fields = (uint16_t)change->n_fields,
         .table = change->table,
         .row_id_len = (uint16_t)change->row_id.len,
     };
@@ -158,9 +161,23 @@ bool row_next(struct row_cursor *cursor, struct field *field)
         memcpy(&field->seqno, at, sizeof(uint64_t));
         at += sizeof(uint64_t);
     }
+    field->changed = (head & FIELD_CHANGED) != 0;
     field->value = (struct slice){ head & FIELD_HIDDEN ? NULL : at, head >> FIELD_FLAG_BITS };
     cursor->at = at + field->value.len;
     return true;
+}
+
+uint64_t row_seqno_max(const struct row *row)
+{
+    uint64_t greatest = row->tombstone > row->seqno ? row->tombstone : row->seqno;
+    struct row_cursor cursor;
+    struct field field;
+
+    row_fields(row, &cursor);
+    while (row_next(&cursor, &field))
+        if (field.seqno > greatest)
+            greatest = field.seqno;
+    return greatest;
 }
 
 bool row_alive(const struct row *row)
@@ -197,6 +214,18 @@ uint64_t row_term(const struct row *row, enum images images)
     while (row_next(&cursor, &field))
         sum = term_add(sum, field.seqno);
     return row->tombstone != 0 ? term_add(sum, row->tombstone) : sum;
+}
+
+uint64_t change_term(const struct change *change, enum images images)
+{
+    uint64_t tombstone = change_tombstone(change, images), sum = 0;
+
+    if (images == IMAGES_FULL)
+        return term_add(0, change->seqno);
+    for (uint32_t i = 0; i < change->n_fields; i++)
+        sum = term_add(sum, has_own_seqno(change, &change->fields[i]) ? change->fields[i].seqno
+                                                                      : change->seqno);
+    return tombstone != 0 ? term_add(sum, tombstone) : sum;
 }
 
 /* ---- order ---- */

@@ -8,6 +8,9 @@
  * is the one that most cells share (a row without cells: its tombstone), other cells carry their
  * own; `tombstone` hides cells with a smaller seqno (they stay, without value, because their seqno
  * is a term of the document's version).
+ *
+ * A block is never changed while readers may see it, but for `unsent` and `flying`, which readers
+ * leave alone.
  */
 #ifndef WEIR_ROW_H
 #define WEIR_ROW_H
@@ -21,7 +24,9 @@ struct row {
     uint64_t seqno;
     uint64_t tombstone; /* partial: 0 = never deleted. full: seqno where deleted, else 0 */
     uint32_t bytes;     /* of the whole block */
-    uint32_t n_fields;
+    uint16_t n_fields;
+    uint8_t unsent; /* a bit a sink: not known to hold this block. The store's thread alone uses */
+    uint8_t flying; /* these two: the write under way to that sink carries it */
     uint16_t table;
     uint16_t row_id_len;
     uint32_t value_bytes; /* sum of the values: what the document will take, about */
@@ -53,6 +58,9 @@ void row_write(const struct change *change, enum images images, struct row *bloc
 void row_fields(const struct row *row, struct row_cursor *cursor);
 bool row_next(struct row_cursor *cursor, struct field *field);
 
+/* The greatest seqno in it. */
+uint64_t row_seqno_max(const struct row *row);
+
 /* Has it anything to show? Full: not deleted. Partial: a cell that the tombstone does not hide, or
  * no tombstone. */
 bool row_alive(const struct row *row);
@@ -60,6 +68,9 @@ bool row_alive(const struct row *row);
 /* The row's term in the version sum (R2). Cut at 2^63, which no version may reach: adding it to one
  * never wraps. */
 uint64_t row_term(const struct row *row, enum images images);
+
+/* The term of a row that the change alone would make. */
+uint64_t change_term(const struct change *change, enum images images);
 
 /* The order of rows in an entity, <0, 0 or >0: by table, then by row id. Numbers (optional minus,
  * digits, optional fraction, any length) stand first, by value; then everything else, bytewise. The

@@ -17,6 +17,7 @@
 #include "dataplane/base/arena.h"
 #include "dataplane/base/env.h"
 #include "dataplane/document.h"
+#include "dataplane/finding.h"
 
 enum sink_verdict {
     SINK_WRITTEN, /* durable */
@@ -44,7 +45,12 @@ enum sink_add {
     SINK_TOO_LARGE, /* no batch can ever hold this document: dead letter */
 };
 
-enum lookup_found { LOOKUP_ABSENT, LOOKUP_FOUND, LOOKUP_BROKEN };
+enum lookup_found {
+    LOOKUP_ABSENT,
+    LOOKUP_FOUND,
+    LOOKUP_BROKEN, /* a state is there that cannot be read */
+    LOOKUP_AGAIN,  /* no answer for this one: ask again later */
+};
 
 struct lookup_item {
     enum lookup_found found;
@@ -83,6 +89,7 @@ struct sink_port_ops {
 
 struct sink_port {
     const struct sink_port_ops *ops;
+    bool deltas; /* add() takes only the rows that the sink lacks (document->sink, row->unsent) */
 };
 
 /* How batches close; from the config. */
@@ -103,6 +110,11 @@ struct sink_ops {
      * is for good. */
     int (*prepare)(struct sink *sink, struct err *err);
 
+    /* Instead of prepare(), without ports, for `weir check --live`: looks at the server and tells
+     * what is found there; creates and changes nothing. NULL where there is nothing to ask. 0, or
+     * -1 with *err where it could not be asked (EXIT_UNAVAILABLE). */
+    int (*inspect)(struct sink *sink, struct findings *findings, struct err *err);
+
     /* Start-up: the port of one shard. NULL with *err. */
     struct sink_port *(*port)(struct sink *sink, unsigned shard, struct env *env, struct err *err);
 
@@ -112,6 +124,8 @@ struct sink_ops {
 
 struct sink {
     const struct sink_ops *ops;
+    bool merges; /* the server itself keeps the newest of each value: several writers do no harm
+                    (R7) */
 };
 
 #endif

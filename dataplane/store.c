@@ -271,24 +271,37 @@ static bool row_publish(struct store *store, struct entity *entity, uint32_t pla
     return true;
 }
 
+/* After a join with what `holder` has: does it lack nothing of the row? */
+static void note_holder(const struct store *store, struct row *row, const struct change *change,
+                        uint8_t holder)
+{
+    if (holder != 0 &&
+        change_term(change, store->plan->images) == row_term(row, store->plan->images))
+        row->unsent &= (uint8_t)~holder;
+}
+
 enum merge_verdict store_apply(struct store *store, struct entity *entity,
-                               const struct change *change)
+                               const struct change *change, uint8_t holder)
 {
     uint32_t place;
     bool known = row_search(entity->rows, change, &place);
-    const struct row *old = known ? entity->rows->rows[place] : NULL;
+    struct row *old = known ? entity->rows->rows[place] : NULL;
     uint64_t old_term = old != NULL ? row_term(old, store->plan->images) : 0;
     uint32_t old_bytes = old != NULL ? old->value_bytes : 0;
 
     struct change joined;
     enum merge_verdict verdict = merge_row(store->merge, old, change, &joined);
-    if (verdict == MERGE_STALE)
+    if (verdict == MERGE_STALE) {
+        note_holder(store, old, change, holder);
         return verdict;
+    }
 
     struct row *row = slab_take(store->slab, row_bytes(&joined));
     if (row == NULL)
         return MERGE_FULL;
     row_write(&joined, store->plan->images, row);
+    row->unsent = UINT8_MAX;
+    note_holder(store, row, change, holder);
 
     uint64_t term = row_term(row, store->plan->images);
     ASSERT(term >= old_term && entity->version >= old_term);
@@ -304,6 +317,22 @@ enum merge_verdict store_apply(struct store *store, struct entity *entity,
     __atomic_store_n(&entity->version, others + term, __ATOMIC_RELAXED);
     entity->value_bytes = entity->value_bytes - old_bytes + row->value_bytes;
     return verdict;
+}
+
+void store_fly(struct entity *entity, uint8_t sink)
+{
+    for (uint32_t i = 0; entity->rows != NULL && i < entity->rows->n; i++)
+        entity->rows->rows[i]->flying |= entity->rows->rows[i]->unsent & sink;
+}
+
+void store_landed(struct entity *entity, uint8_t sink, bool written)
+{
+    for (uint32_t i = 0; entity->rows != NULL && i < entity->rows->n; i++) {
+        struct row *row = entity->rows->rows[i];
+        if (written)
+            row->unsent &= (uint8_t) ~(row->flying & sink);
+        row->flying &= (uint8_t)~sink;
+    }
 }
 
 bool store_join_residual(struct entity *entity, uint64_t residual)

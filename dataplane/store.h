@@ -53,9 +53,16 @@ void store_prefetch_entity(const struct store *store, uint64_t hash);
 /* Shard's thread. Adds an entity that is not known; NULL where the store is full. */
 MUST_CHECK struct entity *store_add(struct store *store, uint64_t hash, struct slice key);
 
-/* Shard's thread. Joins a change into the entity's state and keeps the version. */
+/* Shard's thread. Joins a change into the entity's state and keeps the version. `holder`: the bit
+ * of the sink that the change was read back from (that sink lacks nothing of it), 0: the log. */
 MUST_CHECK enum merge_verdict store_apply(struct store *store, struct entity *entity,
-                                          const struct change *change);
+                                          const struct change *change, uint8_t holder);
+
+/* Shard's thread. The write of the document to the sink of that bit carries the rows that it
+ * lacks; then it has landed (they are there, unless they were replaced meanwhile), or not. Only for
+ * sinks that are sent what they lack (sink.h, `deltas`). */
+void store_fly(struct entity *entity, uint8_t sink);
+void store_landed(struct entity *entity, uint8_t sink, bool written);
 
 /* Shard's thread. The terms of purged tombstones that a state which was read back brings along
  * (R2). False: the version would pass VERSION_MAX; nothing was changed. */

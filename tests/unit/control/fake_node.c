@@ -77,7 +77,7 @@ static void put_row(struct task *task, unsigned shard, const char *key, unsigned
                              .op = n_cells > 0 ? CHANGE_UPSERT : CHANGE_DELETE,
                              .n_fields = n_cells,
                              .fields = fields };
-    ASSERT(store_apply(store, entity, &change) != MERGE_FULL);
+    ASSERT(store_apply(store, entity, &change, 0) != MERGE_FULL);
 }
 
 static void put_documents(struct task *task)

@@ -114,7 +114,7 @@ static enum merge_verdict apply(enum images images, struct entity *entity,
             fields[change.n_fields++] =
                 (struct field){ .column = columns_intern(columns, c == 0 ? SLICE("x") : SLICE("y")),
                                 .value = { &event->value[c], 1 } };
-    return store_apply(stores[images], entity, &change);
+    return store_apply(stores[images], entity, &change, 0);
 }
 
 static struct entity *new_entity(enum images images, unsigned key)
@@ -300,7 +300,7 @@ static void join(enum images images, struct entity *to, const struct entity *fro
         row_fields(row, &cursor);
         while (row_next(&cursor, &fields[change.n_fields]))
             change.n_fields++;
-        assert_true(store_apply(stores[images], to, &change) != MERGE_FULL);
+        assert_true(store_apply(stores[images], to, &change, 0) != MERGE_FULL);
     }
 }
 
