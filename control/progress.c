@@ -172,7 +172,7 @@ static uint64_t mono_us(void)
 
 struct final {
     struct counters counters;
-    uint64_t events, entities, written, stale, retried, damaged_files;
+    uint64_t events, entities, written, sent_bytes, stale, retried, damaged_files;
 };
 
 static void add_task(struct final *sum, const struct task *task, const struct task_totals *totals)
@@ -185,6 +185,7 @@ static void add_task(struct final *sum, const struct task *task, const struct ta
 #undef COUNTER
     for (unsigned i = 0; i < task->config->n_sinks; i++) {
         sum->written += totals->outlets[i].written;
+        sum->sent_bytes += totals->outlets[i].bytes;
         sum->stale += totals->outlets[i].stale;
         sum->retried += totals->outlets[i].retried;
     }
@@ -196,6 +197,9 @@ static void put_final(struct json_out *out, const struct final *sum)
     json_out_u64(out, "changes", sum->counters.changes_in);
     json_out_u64(out, "documents", sum->entities);
     json_out_u64(out, "documents_written", sum->written);
+    json_out_u64(out, "bytes_sent", sum->sent_bytes);
+    json_out_u64(out, "lookups", sum->counters.lookups);
+    json_out_u64(out, "states_read", sum->counters.lookup_found + sum->counters.lookup_absent);
     json_out_u64(out, "stale", sum->stale);
     json_out_u64(out, "retried", sum->retried);
     json_out_u64(out, "unmapped", sum->counters.changes_unmapped);
