@@ -1,6 +1,6 @@
 /*
- * env.h: what a shard may know of the world: clocks, randomness, readiness of descriptors,
- * appending to files.
+ * env.h: what a shard may know of the world: clocks, randomness, readiness of descriptors, TCP
+ * connections, appending to files.
  *
  * The data plane and the drivers reach these only here, so that a simulator can put its own in
  * their place. The Linux one (env_linux.c) is an io_uring per shard (SINGLE_ISSUER | DEFER_TASKRUN,
@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 struct env;
 
@@ -54,6 +55,18 @@ struct env_ops {
 
     /* Any thread: the next or current wait() returns. */
     void (*wake)(struct env *env);
+
+    /* Begins a TCP connection (non-blocking, no Nagle delay); *fd is for watch() and the four below.
+     * 0 or -errno. Writable means: it is decided; connected() then gives 0 or -errno. */
+    int (*connect)(struct env *env, const struct sockaddr *address, socklen_t bytes, int *fd);
+    int (*connected)(struct env *env, int fd);
+
+    /* As many bytes as go now, never waiting: their count, or -errno (-EAGAIN: none now). receive()
+     * gives 0 at the end of the stream. */
+    int64_t (*send)(struct env *env, int fd, const struct slice *slices, unsigned n);
+    int64_t (*receive)(struct env *env, int fd, char *to, size_t room);
+
+    void (*close)(struct env *env, int fd); /* after unwatch() */
 
     /* The count of all bytes, or -errno, and then the file may end in a part of them; may block. */
     int64_t (*append)(struct env *env, int fd, struct slice bytes);
@@ -108,6 +121,32 @@ static inline unsigned env_wait(struct env *env, uint64_t timeout_us)
 static inline void env_wake(struct env *env)
 {
     env->ops->wake(env);
+}
+
+static inline int env_connect(struct env *env, const struct sockaddr *address, socklen_t bytes,
+                              int *fd)
+{
+    return env->ops->connect(env, address, bytes, fd);
+}
+
+static inline int env_connected(struct env *env, int fd)
+{
+    return env->ops->connected(env, fd);
+}
+
+static inline int64_t env_send(struct env *env, int fd, const struct slice *slices, unsigned n)
+{
+    return env->ops->send(env, fd, slices, n);
+}
+
+static inline int64_t env_receive(struct env *env, int fd, char *to, size_t room)
+{
+    return env->ops->receive(env, fd, to, room);
+}
+
+static inline void env_close(struct env *env, int fd)
+{
+    env->ops->close(env, fd);
 }
 
 static inline int64_t env_append(struct env *env, int fd, struct slice bytes)

@@ -24,14 +24,16 @@
  * A wait may return early with nothing run (a signal, a withdrawn poll). Shards loop, so nobody
  * cares.
  *
- * What this does not do: reads and writes of sockets. Drivers call the kernel (or libcurl)
- * themselves when told.
+ * Sockets are plain non-blocking ones: what goes now goes, and a watch tells when more would. What
+ * this does not do: send and receive through the ring; files are read by their drivers themselves.
  */
 #include "dataplane/base/env.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -46,6 +48,7 @@ enum {
     SLOTS = WATCHES_MAX + 1, /* slot 0 is the wake-up's */
     RING_ENTRIES = 256,
     COMPLETIONS = 4096,
+    SEND_SLICES_MAX = 64, /* of one system call; the caller comes again with the rest */
 };
 
 #define NO_USER_DATA UINT64_MAX
@@ -333,6 +336,86 @@ static void on_wake(struct watch *watch, unsigned events)
     atomic_exchange(&env->wake_pending, false);
 }
 
+/* A request goes out when it is written, and a peer that vanished without a word is found out. */
+static int set_socket(int fd)
+{
+    const int on = 1;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
+        return -errno;
+    return 0;
+}
+
+static int linux_connect(struct env *env, const struct sockaddr *address, socklen_t bytes,
+                         int *fd_out)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    (void)env;
+    if (fd < 0)
+        return -errno;
+    error = set_socket(fd);
+    /* An interrupted connect goes on by itself, as one that takes its time does. */
+    if (error == 0 && connect(fd, address, bytes) < 0 && errno != EINPROGRESS && errno != EINTR)
+        error = -errno;
+    if (error != 0) {
+        close(fd);
+        return error;
+    }
+    *fd_out = fd;
+    return 0;
+}
+
+static int linux_connected(struct env *env, int fd)
+{
+    socklen_t bytes = sizeof(int);
+    int error = 0;
+
+    (void)env;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) < 0)
+        return -errno;
+    return -error;
+}
+
+static int64_t linux_send(struct env *env, int fd, const struct slice *slices, unsigned n)
+{
+    struct iovec parts[SEND_SLICES_MAX];
+    struct msghdr message = { .msg_iov = parts };
+    ssize_t sent;
+
+    (void)env;
+    while (message.msg_iovlen < n && message.msg_iovlen < SEND_SLICES_MAX) {
+        const struct slice *slice = &slices[message.msg_iovlen];
+
+        parts[message.msg_iovlen++] = (struct iovec){ (void *)(uintptr_t)slice->data, slice->len };
+    }
+    do
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+static int64_t linux_receive(struct env *env, int fd, char *to, size_t room)
+{
+    ssize_t got;
+
+    (void)env;
+    ASSERT(room > 0); /* Nothing received would look like the end of the stream. */
+    do
+        got = recv(fd, to, room, 0);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+static void linux_close(struct env *env, int fd)
+{
+    (void)env;
+    close(fd); /* On Linux the descriptor is gone whatever it says, and what was sent is on its way.
+                */
+}
+
 static int64_t linux_append(struct env *env, int fd, struct slice bytes)
 {
     size_t done = 0;
@@ -369,6 +452,11 @@ static const struct env_ops linux_ops = {
     .unwatch = linux_unwatch,
     .wait = linux_wait,
     .wake = linux_wake,
+    .connect = linux_connect,
+    .connected = linux_connected,
+    .send = linux_send,
+    .receive = linux_receive,
+    .close = linux_close,
     .append = linux_append,
     .sync = linux_sync,
 };

@@ -3,8 +3,11 @@
 
 #include "dataplane/base/env.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -490,6 +493,138 @@ static void append_writes_everything_or_says_why_not(void **state)
     env_linux_close(env);
 }
 
+/* A socket on a port of its own on loopback; it listens, or refuses. */
+static int bound(bool listening, struct sockaddr_in *address)
+{
+    socklen_t bytes = sizeof(*address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    *address = (struct sockaddr_in){ .sin_family = AF_INET };
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)address, &bytes), 0);
+    if (listening)
+        assert_int_equal(listen(fd, 8), 0);
+    return fd;
+}
+
+/* A decided connection's descriptor, and the other end in *peer. */
+static int connected_pair(struct env *env, int *peer)
+{
+    struct sockaddr_in address;
+    int listener = bound(true, &address), fd = -1;
+    struct probe probe;
+
+    assert_int_equal(env_connect(env, (struct sockaddr *)&address, sizeof(address), &fd), 0);
+    probe = probe_of(env, fd, WATCH_WRITE);
+    assert_int_equal(env_watch(env, &probe.watch), 0);
+    wait_for(env, &probe, 1);
+    assert_int_equal(env_connected(env, fd), 0);
+    env_unwatch(env, &probe.watch);
+    *peer = accept(listener, NULL, NULL);
+    assert_true(*peer >= 0);
+    close(listener);
+    return fd;
+}
+
+static int option(int fd, int level, int name)
+{
+    socklen_t bytes = sizeof(int);
+    int value = -1;
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &bytes), 0);
+    return value;
+}
+
+static void connection_carries_bytes_both_ways_until_its_end(void **state)
+{
+    /* Nothing waits: what is not there yet is EAGAIN, and the end of the stream is 0. */
+    const struct slice parts[] = { SLICE("to "), { NULL, 0 }, SLICE("the "), SLICE("peer") };
+    struct env *env = opened();
+    struct probe probe;
+    char bytes[64];
+    int peer, fd = connected_pair(env, &peer);
+
+    (void)state;
+    assert_true(option(fd, IPPROTO_TCP, TCP_NODELAY) != 0);
+    assert_true(option(fd, SOL_SOCKET, SO_KEEPALIVE) != 0);
+    assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(env_receive(env, fd, bytes, sizeof(bytes)), -EAGAIN);
+    assert_int_equal(env_send(env, fd, parts, 4), 11);
+    assert_int_equal(recv(peer, bytes, 11, MSG_WAITALL), 11);
+    assert_memory_equal(bytes, "to the peer", 11);
+    assert_int_equal(send(peer, "back", 4, 0), 4);
+    close(peer);
+    probe = probe_of(env, fd, WATCH_READ);
+    assert_int_equal(env_watch(env, &probe.watch), 0);
+    wait_for(env, &probe, 1);
+    env_unwatch(env, &probe.watch);
+    assert_int_equal(env_receive(env, fd, bytes, sizeof(bytes)), 4);
+    assert_memory_equal(bytes, "back", 4);
+    probe = probe_of(env, fd, WATCH_READ);
+    assert_int_equal(env_watch(env, &probe.watch), 0);
+    wait_for(env, &probe, 1);
+    env_unwatch(env, &probe.watch);
+    assert_int_equal(env_receive(env, fd, bytes, sizeof(bytes)), 0);
+    env_close(env, fd);
+    env_linux_close(env);
+}
+
+static void sending_takes_what_goes_and_says_when_nothing_does(void **state)
+{
+    /* More slices than one system call takes: the first ones go. A peer that reads nothing fills
+     * the buffers; one that is gone is an error and no signal. */
+    static char block[65536];
+    struct slice parts[100], whole = { block, sizeof(block) };
+    struct env *env = opened();
+    int peer, fd = connected_pair(env, &peer);
+    int64_t sent;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        parts[i] = SLICE("x");
+    sent = env_send(env, fd, parts, 100);
+    assert_true(sent > 0 && sent <= 100);
+    do
+        sent = env_send(env, fd, &whole, 1);
+    while (sent > 0);
+    assert_int_equal(sent, -EAGAIN);
+    close(peer); /* With bytes unread, so this is a reset. */
+    do
+        sent = env_send(env, fd, &whole, 1);
+    while (sent > 0 || sent == -EAGAIN);
+    assert_true(sent == -EPIPE || sent == -ECONNRESET);
+    env_close(env, fd);
+    env_linux_close(env);
+}
+
+static void refused_connection_says_so(void **state)
+{
+    /* At once or when it is decided; both are allowed. */
+    struct sockaddr_in address;
+    struct sockaddr nonsense = { .sa_family = AF_MAX };
+    struct env *env = opened();
+    int holder = bound(false, &address), fd = -1;
+    int error = env_connect(env, (struct sockaddr *)&address, sizeof(address), &fd);
+
+    (void)state;
+    if (error == 0) {
+        struct probe probe = probe_of(env, fd, WATCH_WRITE);
+
+        assert_int_equal(env_watch(env, &probe.watch), 0);
+        wait_for(env, &probe, 1);
+        error = env_connected(env, fd);
+        env_unwatch(env, &probe.watch);
+        env_close(env, fd);
+    }
+    assert_int_equal(error, -ECONNREFUSED);
+    assert_int_equal(env_connect(env, &nonsense, sizeof(nonsense), &fd), -EAFNOSUPPORT);
+    close(holder);
+    env_linux_close(env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +646,9 @@ int main(void)
         cmocka_unit_test(endless_wait_does_not_overflow),
         cmocka_unit_test(clocks_and_randomness_are_alive),
         cmocka_unit_test(append_writes_everything_or_says_why_not),
+        cmocka_unit_test(connection_carries_bytes_both_ways_until_its_end),
+        cmocka_unit_test(sending_takes_what_goes_and_says_when_nothing_does),
+        cmocka_unit_test(refused_connection_says_so),
     };
 
     return UNIT_RUN(tests);
