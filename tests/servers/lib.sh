@@ -3,7 +3,7 @@
 
 # The folder with the jars of tests/servers/NAME/pom.xml, fetched once into a cache outside the tree.
 jars() {
-    local cache=${WEIR_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-servers} fetched=0
+    local cache=${WEIR_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-test-servers} fetched=0
     local at=$cache/$1
     mkdir -p "$cache"
     (
