@@ -54,7 +54,8 @@ enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST };
 enum config_format { CONFIG_FORMAT_CANAL_JSON, CONFIG_FORMAT_DEBEZIUM_JSON };
 enum config_images { CONFIG_IMAGES_FULL, CONFIG_IMAGES_PARTIAL };
 enum config_emit { CONFIG_EMIT_ALWAYS, CONFIG_EMIT_ON_ROOT };
-enum config_sink_kind { CONFIG_SINK_ELASTICSEARCH, CONFIG_SINK_SQLITE };
+enum config_sink_kind { CONFIG_SINK_ELASTICSEARCH, CONFIG_SINK_HBASE, CONFIG_SINK_SQLITE };
+enum config_hbase_by { CONFIG_HBASE_ZOOKEEPER, CONFIG_HBASE_MASTERS };
 enum config_compression { CONFIG_COMPRESSION_NONE, CONFIG_COMPRESSION_GZIP };
 enum config_dead_letter_kind { CONFIG_DEAD_LETTER_FILE, CONFIG_DEAD_LETTER_KAFKA };
 
@@ -133,6 +134,22 @@ struct config_elasticsearch {
     uint64_t timeout_us;
 };
 
+struct config_hbase_create {
+    unsigned regions; /* 0: a missing table is an error */
+};
+
+struct config_hbase {
+    enum config_hbase_by by; /* which of the two lists below is filled in; HOST:PORT each */
+    struct config_strings zookeeper;
+    struct config_strings masters;
+    const char *znode_parent; /* begins with a slash, and ends without one */
+    const char *table;        /* TABLE or NAMESPACE:TABLE */
+    const char *family;
+    struct config_hbase_create create;
+    const char *user;
+    uint64_t timeout_us;
+};
+
 struct config_sqlite {
     const char *path; /* for config_resolve_path() */
     const char *table;
@@ -147,8 +164,9 @@ struct config_batch {
 
 struct config_sink {
     const char *name;
-    enum config_sink_kind kind; /* which of the two below is filled in */
+    enum config_sink_kind kind; /* which of the three below is filled in */
     struct config_elasticsearch elasticsearch;
+    struct config_hbase hbase;
     struct config_sqlite sqlite;
     struct config_batch batch;
 };
@@ -174,6 +192,7 @@ struct config_task {
     struct config_sink *sinks; /* in the file's order */
     const char *hydrate;       /* a sink's name, or "off" */
     int hydrate_sink;          /* the same as an index into sinks; -1: off */
+    uint64_t tombstone_retention_us;
     struct config_dead_letter dead_letter;
 };
 

@@ -107,7 +107,8 @@ static void docs_default(FILE *out, const struct schema_key *key)
     else if (key->or_off)
         fputs("`off`", out);
     else if (key->fallback != NULL)
-        fprintf(out, "`%s`", key->fallback);
+        fprintf(out, "`%s`%s%s", key->fallback, key->fallback_text != NULL ? "; " : "",
+                key->fallback_text != NULL ? key->fallback_text : "");
     else if (key->fallback_text != NULL)
         fputs(key->fallback_text, out);
     else
@@ -172,10 +173,11 @@ static const char rules[] =
     "- `username` and `password` come together, and not with `api_key`; `tls.cert` comes with "
     "`tls.key`.\n"
     "- `hydrate: off` needs exactly one table, without `many`, and `images: full`.\n"
-    "- No two sinks write to one index of one cluster or one table of one SQLite file, their side "
-    "index\n"
-    "  (`<index>-weir`) and side table (`<table>_weir`) included; no two tasks share a dead-letter "
-    "file.\n"
+    "- No two sinks write to one index of one cluster, one family of one HBase table or one table "
+    "of one SQLite\n"
+    "  file, side index (`<index>-weir`) and side table (`<table>_weir`) included; no two tasks "
+    "share a dead-letter\n"
+    "  file.\n"
     "- Two tasks on the same brokers have different groups; dead letters do not go to a topic that "
     "is read;\n"
     "  standard input is read once.\n";

@@ -1,14 +1,12 @@
 /*
  * expand.c: the environment in scalars.
  *
- *     url: "http://${ES_HOST:127.0.0.1}:9200"      ->  http://127.0.0.1:9200 where ES_HOST is not
- * set
+ *     url: "http://${ES_HOST:127.0.0.1}:9200"  ->  http://127.0.0.1:9200, if ES_HOST is not set
  *
  * It works on scalars after YAML was parsed, so a value from the environment can never become
  * structure: a password with a `:` or a `#` in it stays a password. Keys are not expanded.
- * Expansion is not repeated: a value that holds
- * `${` is taken as it is. Two passes, one to measure and one to write, so that memory is bounded
- * before it is taken.
+ * Expansion is not repeated: a value that holds `${` is taken as it is. Two passes, one to measure
+ * and one to write, so that memory is bounded before it is taken.
  */
 #include "config/expand.h"
 

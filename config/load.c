@@ -1,8 +1,8 @@
 /*
  * load.c: the way of a config file, from its path to a struct config.
  *
- *     file_read -> yaml_tree_load -> bind_config -> defaults -> validate_config -> sorted errors,
- * or the config bytes        nodes, places     structs       computed    rules between keys
+ *     file_read -> yaml_tree_load -> bind_config -> defaults -> validate_config -> the config,
+ *     bytes        nodes, places     structs        computed    between keys       or sorted errors
  *
  * Each step adds to the same list of errors and the next one goes on as long as there is something
  * to look at. The tree lives as long as the loading does, the config as long as its owner wants it;
@@ -59,6 +59,19 @@ static void default_dead_letter(struct config *config, struct config_task *task)
     task->dead_letter.file = chunk_text(&config->memory, name, (size_t)len);
 }
 
+/* HBase takes smaller requests better, and more of them side by side. */
+static void default_batch(const struct yaml_node *batch, struct config_sink *sink)
+{
+    if (sink->kind != CONFIG_SINK_HBASE)
+        return;
+    if (yaml_tree_child(batch, "docs") == NULL)
+        sink->batch.docs = 1000;
+    if (yaml_tree_child(batch, "bytes") == NULL)
+        sink->batch.bytes = 2 << 20;
+    if (yaml_tree_child(batch, "in_flight") == NULL)
+        sink->batch.in_flight = 4;
+}
+
 /* What the machine, or another key, says where the file does not. */
 static void defaults_complete(const struct yaml_node *root, struct config *config)
 {
@@ -75,6 +88,9 @@ static void defaults_complete(const struct yaml_node *root, struct config *confi
             default_dead_letter(config, task);
         if (yaml_tree_child(at, "hydrate") == NULL && task->n_sinks > 0)
             task->hydrate = task->sinks[0].name;
+        const struct yaml_node *sinks = yaml_tree_child(at, "sinks");
+        for (unsigned s = 0; s < task->n_sinks; s++)
+            default_batch(yaml_tree_child(yaml_tree_at(sinks, s), "batch"), &task->sinks[s]);
     }
 }
 

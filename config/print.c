@@ -44,16 +44,15 @@ static bool key_is_printed(const struct schema_group *group, const struct schema
         return ((const struct config_numbers *)(const void *)field)->n > 0;
     case SCHEMA_PAIRS:
         return ((const struct config_pairs *)(const void *)field)->n > 0;
-    case SCHEMA_GROUP: /* one level is enough: no group of texts alone lies in another */
+    case SCHEMA_NUMBER: /* one that was left out, and has no default */
+        return read_unsigned(field) >= key->least;
+    case SCHEMA_GROUP:
         for (unsigned i = 0; i < key->group->n_keys; i++) {
-            const struct schema_key *inner = &key->group->keys[i];
-            if (inner->type != SCHEMA_TEXT ||
-                *(const char *const *)(const void *)(field + inner->offset) != NULL)
+            if (key_is_printed(key->group, &key->group->keys[i], field))
                 return true;
         }
         return false;
     case SCHEMA_BOOL:
-    case SCHEMA_NUMBER:
     case SCHEMA_SIZE:
     case SCHEMA_DURATION:
     case SCHEMA_CHOICE:

@@ -5,7 +5,7 @@
  *           └─ tasks: NAME ─┬─ source ─┬─ kafka | file
  *                           │          └─ seqno
  *                           ├─ document ── tables: DATABASE.TABLE
- *                           ├─ sinks: NAME ─┬─ elasticsearch ── tls | sqlite
+ *                           ├─ sinks: NAME ─┬─ elasticsearch ── tls | hbase ── create | sqlite
  *                           │               └─ batch
  *                           └─ dead_letter ── file | kafka
  *
@@ -17,26 +17,15 @@
  * Invariants: the names in `choices` stand in the order of their enum; a SCHEMA_MAP's struct begins
  * with its name; a default is text that the key's own rules accept (a test binds an empty config
  * and looks).
+ *
+ * What stands under a sink's name is in schema_sinks.c.
  */
-#include "config/schema.h"
-
+#include "config/schema_table.h"
 #include "config/texts.h"
 
 #include <string.h>
 
-#define FIELD(type, member) .offset = offsetof(struct type, member)
-#define KEYS(table)         .keys = (table), .n_keys = sizeof(table) / sizeof((table)[0])
-
-enum { KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30 };
-
-#define MS     UINT64_C(1000)
-#define SECOND (1000 * MS)
-#define MINUTE (60 * SECOND)
-#define HOUR   (60 * MINUTE)
-#define DAY    (24 * HOUR)
-
 _Static_assert(offsetof(struct config_task, name) == 0, "SCHEMA_MAP puts the name first");
-_Static_assert(offsetof(struct config_sink, name) == 0, "SCHEMA_MAP puts the name first");
 _Static_assert(offsetof(struct config_table, name) == 0, "SCHEMA_MAP puts the name first");
 _Static_assert(sizeof(enum config_format) == sizeof(unsigned), "SCHEMA_CHOICE writes an unsigned");
 
@@ -47,7 +36,6 @@ static const char *const start_choices[] = { "earliest", "latest", NULL };
 static const char *const format_choices[] = { "canal-json", "debezium-json", NULL };
 static const char *const images_choices[] = { "full", "partial", NULL };
 static const char *const emit_choices[] = { "always", "on_root", NULL };
-static const char *const compression_choices[] = { "none", "gzip", NULL };
 
 #define PATTERN_NAME "^[A-Za-z0-9_-]{1,64}$"
 
@@ -344,186 +332,6 @@ static const struct schema_group document_group = {
     .size = sizeof(struct config_document),
 };
 
-static const struct schema_key tls_keys[] = {
-    { .name = "ca",
-      .type = SCHEMA_TEXT,
-      FIELD(config_tls, ca),
-      .fallback_text = "the system's authorities",
-      .help = "A file with the certificates of the authorities that are trusted." },
-    { .name = "cert",
-      .type = SCHEMA_TEXT,
-      FIELD(config_tls, cert),
-      .fallback_text = "none",
-      .help = "A file with this client's certificate; needs `key`." },
-    { .name = "key",
-      .type = SCHEMA_TEXT,
-      FIELD(config_tls, key),
-      .fallback_text = "none",
-      .help = "A file with the client certificate's private key; needs `cert`." },
-    { .name = "verify",
-      .type = SCHEMA_BOOL,
-      FIELD(config_tls, verify),
-      .fallback = "true",
-      .help = "Whether the server's certificate and name are checked." },
-};
-
-static const struct schema_group tls_group = {
-    .help = "TLS of https:// URLs. Paths are relative to the working directory.",
-    KEYS(tls_keys),
-    .size = sizeof(struct config_tls),
-};
-
-static const struct schema_key elasticsearch_keys[] = {
-    { .name = "urls",
-      .type = SCHEMA_TEXTS,
-      FIELD(config_elasticsearch, urls),
-      .required = true,
-      .items_least = 1,
-      .items_most = 32,
-      .check = text_check_url,
-      .pattern = "^https?://[^?#@]+$",
-      .help = "The cluster's nodes; the next one is taken where one fails." },
-    { .name = "index",
-      .type = SCHEMA_TEXT,
-      FIELD(config_elasticsearch, index),
-      .required = true,
-      .check = text_check_index,
-      .pattern = "^[^A-Z\\\\/*?\"<>|,#: _+-][^A-Z\\\\/*?\"<>|,#: ]{0,249}$",
-      .help = "The index. The states of deleted documents go to a second one, `<index>-weir`. Both "
-              "are created where they are missing." },
-    { .name = "username",
-      .type = SCHEMA_TEXT,
-      FIELD(config_elasticsearch, username),
-      .fallback_text = "none",
-      .help = "Basic authentication; needs `password`." },
-    { .name = "password",
-      .type = SCHEMA_SECRET,
-      FIELD(config_elasticsearch, password),
-      .fallback_text = "none",
-      .help = "The user's password." },
-    { .name = "api_key",
-      .type = SCHEMA_SECRET,
-      FIELD(config_elasticsearch, api_key),
-      .fallback_text = "none",
-      .help = "An API key as Elasticsearch encodes it, instead of a user." },
-    { .name = "tls",
-      .type = SCHEMA_GROUP,
-      FIELD(config_elasticsearch, tls),
-      .group = &tls_group,
-      .help = "TLS of https:// URLs." },
-    { .name = "compression",
-      .type = SCHEMA_CHOICE,
-      FIELD(config_elasticsearch, compression),
-      .choices = compression_choices,
-      .fallback = "none",
-      .help = "Whether request bodies are compressed: costs CPU here, saves network." },
-    { .name = "timeout",
-      .type = SCHEMA_DURATION,
-      FIELD(config_elasticsearch, timeout_us),
-      .least = 100 * MS,
-      .most = HOUR,
-      .fallback = "30s",
-      .help = "How long one request may take before it counts as failed and is repeated." },
-};
-
-static const struct schema_group elasticsearch_group = {
-    .help =
-        "Documents into an index of Elasticsearch 7, 8, 9 or OpenSearch, with external versions.",
-    KEYS(elasticsearch_keys),
-    .size = sizeof(struct config_elasticsearch),
-};
-
-static const struct schema_key sqlite_keys[] = {
-    { .name = "path",
-      .type = SCHEMA_TEXT,
-      FIELD(config_sqlite, path),
-      .required = true,
-      .help = "The database file. Relative to `node.state_dir`." },
-    { .name = "table",
-      .type = SCHEMA_TEXT,
-      FIELD(config_sqlite, table),
-      .required = true,
-      .check = text_check_sqlite_name,
-      .pattern = "^[A-Za-z_][A-Za-z0-9_]{0,127}$",
-      .help = "The table. The states of deleted documents go to a second one, `<table>_weir`. Both "
-              "are created where they are missing." },
-};
-
-static const struct schema_group sqlite_group = {
-    .help = "Documents into a table of an SQLite file.",
-    KEYS(sqlite_keys),
-    .size = sizeof(struct config_sqlite),
-};
-
-static const struct schema_key batch_keys[] = {
-    { .name = "docs",
-      .type = SCHEMA_NUMBER,
-      FIELD(config_batch, docs),
-      .least = 1,
-      .most = 100 * 1000,
-      .fallback = "5000",
-      .help = "A batch closes at this many documents," },
-    { .name = "bytes",
-      .type = SCHEMA_SIZE,
-      FIELD(config_batch, bytes),
-      .least = KIB,
-      .most = 100 * MIB,
-      .fallback = "5MiB",
-      .help = "or at this many bytes of request," },
-    { .name = "linger",
-      .type = SCHEMA_DURATION,
-      FIELD(config_batch, linger_us),
-      .least = 0,
-      .most = 10 * MINUTE,
-      .fallback = "50ms",
-      .help = "or this long after its first document, whichever comes first." },
-    { .name = "in_flight",
-      .type = SCHEMA_NUMBER,
-      FIELD(config_batch, in_flight),
-      .least = 1,
-      .most = 16,
-      .fallback = "2",
-      .help = "How many batches of a shard may be under way to the sink at once." },
-};
-
-static const struct schema_group batch_group = {
-    .help = "When a batch of documents is sent.",
-    KEYS(batch_keys),
-    .size = sizeof(struct config_batch),
-};
-
-static const struct schema_key sink_keys[] = {
-    { .name = "elasticsearch",
-      .type = SCHEMA_GROUP,
-      FIELD(config_sink, elasticsearch),
-      .alternative = true,
-      .kind = CONFIG_SINK_ELASTICSEARCH,
-      .group = &elasticsearch_group,
-      .help = "Write to Elasticsearch or OpenSearch." },
-    { .name = "sqlite",
-      .type = SCHEMA_GROUP,
-      FIELD(config_sink, sqlite),
-      .alternative = true,
-      .kind = CONFIG_SINK_SQLITE,
-      .group = &sqlite_group,
-      .help = "Write to an SQLite file." },
-    { .name = "batch",
-      .type = SCHEMA_GROUP,
-      FIELD(config_sink, batch),
-      .group = &batch_group,
-      .help = "When a batch of documents is sent." },
-};
-
-static const struct schema_group sink_group = {
-    .help =
-        "A store that the documents are written to. The name is yours: logs, metrics and `hydrate` "
-        "use it.",
-    KEYS(sink_keys),
-    .size = sizeof(struct config_sink),
-    .has_alternatives = true,
-    .kind = offsetof(struct config_sink, kind),
-};
-
 static const struct schema_key dead_kafka_keys[] = {
     { .name = "brokers",
       .type = SCHEMA_TEXTS,
@@ -606,7 +414,7 @@ static const struct schema_key task_keys[] = {
       FIELD(config_task, sinks),
       .required = true,
       .count = offsetof(struct config_task, n_sinks),
-      .group = &sink_group,
+      .group = &schema_sink,
       .items_least = 1,
       .items_most = CONFIG_SINKS_MAX,
       .check_name = text_check_sink_name,
@@ -621,6 +429,15 @@ static const struct schema_key task_keys[] = {
               "The other sinks are asked too, each before it is written itself. `off` is allowed "
               "where nothing can be missing: exactly one table, without `many`, and "
               "full images." },
+    { .name = "tombstone_retention",
+      .type = SCHEMA_DURATION,
+      FIELD(config_task, tombstone_retention_us),
+      .least = SECOND,
+      .most = 36500 * DAY,
+      .fallback = "7d",
+      .help = "How long a deleted row is remembered, in the log's time. Longer than any event can "
+              "come late: at least what the log keeps, or reading it again from its start can "
+              "bring deleted rows back." },
     { .name = "dead_letter",
       .type = SCHEMA_GROUP,
       FIELD(config_task, dead_letter),

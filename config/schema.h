@@ -41,8 +41,8 @@ struct schema_key {
     size_t offset;        /* of the field in the group's struct */
     size_t count;         /* MAP: of the `unsigned` that counts the elements */
     const char *fallback; /* the default as the file would say it; NULL: none, or a computed one, */
-    const char *fallback_text;        /* which this describes */
-    uint64_t least, most;             /* NUMBER(S), SIZE, DURATION: the value */
+    const char *fallback_text; /* which this describes; beside a default: where it is another */
+    uint64_t least, most;      /* NUMBER(S), SIZE, DURATION: the value */
     unsigned items_least, items_most; /* TEXTS, NUMBERS, PAIRS, MAP: how many */
     const char *const *choices;       /* CHOICE: NULL-terminated */
     schema_check *check;      /* TEXT, SECRET, each of TEXTS, each value of PAIRS; may be NULL */

@@ -104,6 +104,13 @@ const char *text_check_broker(const char *text)
                : "HOST:PORT with a port from 1 to 65535, one broker an item";
 }
 
+const char *text_check_server(const char *text)
+{
+    return address_is_valid(text, strlen(text), true)
+               ? NULL
+               : "HOST:PORT with a port from 1 to 65535, one server an item";
+}
+
 const char *text_check_topic(const char *text)
 {
     size_t len = strlen(text);
@@ -149,8 +156,6 @@ const char *text_check_consumer_option(const char *text)
         { "enable.auto.offset.store",
           "weir commits itself, after the sinks: use `commit_interval`" },
         { "auto.offset.reset", "weir sets this option itself: use `start`" },
-        { "partition.assignment.strategy",
-          "weir sets this option itself: use `partitioned_by_key`" },
         { "enable.partition.eof", "weir sets this option itself: nothing to set instead" },
         { NULL, NULL },
     };
@@ -203,6 +208,37 @@ const char *text_check_sqlite_name(const char *text)
     if (strlen(text) > 128 || is_digit(text[0]) || !made_of(text, "_") || text[0] == '\0')
         return "1 to 128 of A-Z a-z 0-9 _, not beginning with a digit";
     return strncasecmp(text, "sqlite_", 7) == 0 ? "a name that does not begin with sqlite_" : NULL;
+}
+
+const char *text_check_hbase_table(const char *text)
+{
+    static const char allowed[] =
+        "TABLE or NAMESPACE:TABLE: A-Z a-z 0-9 _ (in TABLE also . and -, not as its first), at "
+        "most 250 bytes, and not in the namespace hbase";
+    const char *colon = strchr(text, ':'), *table = colon != NULL ? colon + 1 : text;
+    char space[251];
+    if (strlen(text) > 250 || colon == text || strchr(".-", table[0]) != NULL ||
+        !made_of(table, "_.-"))
+        return allowed; /* strchr finds the end of an empty table's name, too */
+    size_t len = (size_t)(table - text) - (colon != NULL);
+    memcpy(space, text, len);
+    space[len] = '\0';
+    return made_of(space, "_") && strcmp(space, "hbase") != 0 ? NULL : allowed;
+}
+
+const char *text_check_hbase_family(const char *text)
+{
+    bool right = strlen(text) <= 127 && text[0] != '.' && strpbrk(text, ":/\\") == NULL &&
+                 strcmp(text, "recovered.edits") != 0;
+    return right ? NULL : "a family's name: at most 127 bytes, no : / or \\, no . as its first";
+}
+
+const char *text_check_znode(const char *text)
+{
+    size_t len = strlen(text);
+    bool right = len >= 2 && len <= 255 && text[0] == '/' && text[len - 1] != '/' &&
+                 strstr(text, "//") == NULL && made_of(text, "/._-");
+    return right ? NULL : "a znode's path, like /hbase";
 }
 
 const char *text_check_table(const char *text)

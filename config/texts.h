@@ -11,9 +11,10 @@ const char *text_check_name(const char *text);
 /* A sink's name: the same, but not `off`, which means something to `hydrate`. */
 const char *text_check_sink_name(const char *text);
 
-/* HOST:PORT, or [IPv6]:PORT; a broker may leave the port out. */
+/* HOST:PORT, or [IPv6]:PORT; a broker may leave the port out. What listens may be `off`. */
 const char *text_check_listen(const char *text);
 const char *text_check_broker(const char *text);
+const char *text_check_server(const char *text); /* with its port */
 
 /* A topic by name; a subscription also takes ^regex. */
 const char *text_check_topic(const char *text);
@@ -27,7 +28,11 @@ const char *text_check_producer_option(const char *text);
 const char *text_check_url(const char *text);   /* http(s)://HOST[:PORT][/PATH] */
 const char *text_check_index(const char *text); /* Elasticsearch's rules, with room for "-weir" */
 const char *text_check_sqlite_name(const char *text); /* [A-Za-z_][A-Za-z0-9_]*, not sqlite_... */
-const char *text_check_table(const char *text);       /* db.table */
+const char *
+text_check_hbase_table(const char *text); /* TABLE or NAMESPACE:TABLE, by HBase's rules */
+const char *text_check_hbase_family(const char *text);
+const char *text_check_znode(const char *text); /* /path/of/it, not the root */
+const char *text_check_table(const char *text); /* db.table */
 const char *
 text_check_into(const char *text); /* a field name that neither begins with _ nor has a dot */
 const char *text_check_column(const char *text); /* at most 256 bytes */

@@ -183,6 +183,23 @@ static void check_hydrate(const struct yaml_node *node, struct config_task *task
                   nearest != NULL ? "\"?" : "");
 }
 
+/* Rows of a document in several topics come by partitions of one number, and only `range` gives
+ * those to one member (R7). */
+static void check_strategy(const struct yaml_node *source, const struct config_source *config,
+                           struct config_errors *errors)
+{
+    const struct config_kafka *kafka = &config->kafka;
+    const struct yaml_node *options = yaml_tree_child(yaml_tree_child(source, "kafka"), "options");
+    const struct yaml_node *strategy = yaml_tree_child(options, "partition.assignment.strategy");
+    if (strategy == NULL || strategy->kind != YAML_TREE_SCALAR || !kafka->partitioned_by_key ||
+        (kafka->topics.n == 1 && kafka->topics.items[0][0] != '^') || same(strategy->text, "range"))
+        return;
+    bind_complain(errors, strategy,
+                  "found %s; allowed: range, because several topics are partitioned by key, and "
+                  "only range gives their partitions of one number to one node",
+                  errors_quote(strategy->text, strlen(strategy->text)).text);
+}
+
 static void check_task(const struct yaml_node *node, struct config_task *task,
                        struct config_errors *errors)
 {
@@ -191,6 +208,7 @@ static void check_task(const struct yaml_node *node, struct config_task *task,
     for (unsigned i = 0; i < task->n_sinks; i++)
         check_elasticsearch(yaml_tree_child(yaml_tree_at(sinks, i), "elasticsearch"), errors);
     check_hydrate(node, task, errors);
+    check_strategy(yaml_tree_child(node, "source"), &task->source, errors);
 }
 
 void validate_config(const struct yaml_node *root, struct config *config,

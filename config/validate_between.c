@@ -3,13 +3,12 @@
  *
  * Two writers in one place undo each other's work: document versions order the states of one
  * growing history (rule R7), so two tasks with one index would each erase what the other wrote. The
- * same goes for the side index
- * `<index>-weir`, the side table `<table>_weir`, and dead-letter files. Reading has such places
- * too: standard input can be read once, and two tasks in one consumer group would take each other's
- * partitions.
+ * same goes for the side index `<index>-weir`, the side table `<table>_weir`, a family of an HBase
+ * table, and dead-letter files. Reading has such places too: standard input can be read once, and
+ * two tasks in one consumer group would take each other's partitions.
  *
- *     every place of every task, in the file's order -> compared with those before it -> at most
- * one error a place
+ *     every place of every task, in the file's order -> compared with those before it
+ *                                                    -> at most one error a place
  *
  * Places are compared as far as names can tell: paths are made absolute and cleaned of `//` and
  * `/./` but links are not followed; two URLs of one cluster under different names are not seen.
@@ -96,6 +95,30 @@ static bool indexes_meet(const struct place *a, const struct place *b)
     return names_meet(x->index, y->index, "-weir", false) && strings_meet(&x->urls, &y->urls);
 }
 
+/* The table's name with its namespace. */
+static void table_whole(const char *table, char *out, size_t size)
+{
+    (void)snprintf(out, size, "%s%s", strchr(table, ':') == NULL ? "default:" : "", table);
+}
+
+static bool families_meet(const struct place *a, const struct place *b)
+{
+    char table[300], other[300];
+    if (a->sink == NULL || b->sink == NULL || a->sink->kind != CONFIG_SINK_HBASE ||
+        b->sink->kind != CONFIG_SINK_HBASE)
+        return false;
+    const struct config_hbase *x = &a->sink->hbase, *y = &b->sink->hbase;
+    if (x->table == NULL || y->table == NULL || x->family == NULL || y->family == NULL ||
+        x->znode_parent == NULL || y->znode_parent == NULL)
+        return false;
+    table_whole(x->table, table, sizeof(table));
+    table_whole(y->table, other, sizeof(other));
+    bool one_cluster =
+        strings_meet(&x->masters, &y->masters) || (strings_meet(&x->zookeeper, &y->zookeeper) &&
+                                                   strcmp(x->znode_parent, y->znode_parent) == 0);
+    return one_cluster && strcmp(table, other) == 0 && strcmp(x->family, y->family) == 0;
+}
+
 /* Two files are one: bad unless both are SQLite files and the tables differ. */
 static bool files_meet(const struct place *a, const struct place *b)
 {
@@ -111,7 +134,8 @@ static void places_compare(const struct place *places, unsigned n, struct config
     for (unsigned i = 1; i < n; i++) {
         for (unsigned j = 0; j < i; j++) {
             const struct place *place = &places[i], *other = &places[j];
-            if (!indexes_meet(place, other) && !files_meet(place, other))
+            if (!indexes_meet(place, other) && !families_meet(place, other) &&
+                !files_meet(place, other))
                 continue;
             bind_complain_key(
                 errors, place->node,
@@ -137,8 +161,10 @@ static void check_places(const struct yaml_node *root, const struct config *conf
             const struct config_sink *sink = &task->sinks[s];
             bool sqlite = sink->kind == CONFIG_SINK_SQLITE;
             const struct yaml_node *at = yaml_tree_at(yaml_tree_child(node, "sinks"), s);
-            const struct yaml_node *inner =
-                yaml_tree_child(at, sqlite ? "sqlite" : "elasticsearch");
+            static const char *const kinds[] = { [CONFIG_SINK_ELASTICSEARCH] = "elasticsearch",
+                                                 [CONFIG_SINK_HBASE] = "hbase",
+                                                 [CONFIG_SINK_SQLITE] = "sqlite" };
+            const struct yaml_node *inner = yaml_tree_child(at, kinds[sink->kind]);
             places[n++] =
                 (struct place){ task, sink, inner != NULL ? inner : at,
                                 sqlite ? path_absolute(&config->node, sink->sqlite.path) : NULL };

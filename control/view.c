@@ -39,6 +39,8 @@ const char *view_sink_kind(enum config_sink_kind kind)
         return "elasticsearch";
     case CONFIG_SINK_SQLITE:
         return "sqlite";
+    case CONFIG_SINK_HBASE:
+        return "hbase";
     }
     return "unknown";
 }

@@ -39,14 +39,15 @@ static const struct bad unknown_keys[] = {
     { 2,
       "  one:\n    format: x\n    hidrate: off",
       { "3:5: tasks.one.format: unknown key; allowed: priority, source, document, sinks, hydrate, "
-        "dead_letter",
+        "tombstone_retention, dead_letter",
         "4:5: tasks.one.hidrate: unknown key; allowed: priority, source, document, sinks, hydrate, "
-        "dead_letter; "
+        "tombstone_retention, dead_letter; "
         "did you mean \"hydrate\"?" } },
     { 13,
-      "      e: { hbase: { table: t } }",
-      { "13:7: tasks.one.sinks.e: the key \"elasticsearch\" or \"sqlite\" is missing",
-        "13:12: tasks.one.sinks.e.hbase: unknown key; allowed: elasticsearch, sqlite, batch" } },
+      "      e: { hbas: { table: t } }",
+      { "13:7: tasks.one.sinks.e: the key \"elasticsearch\" or \"hbase\" or \"sqlite\" is missing",
+        "13:12: tasks.one.sinks.e.hbas: unknown key; allowed: elasticsearch, hbase, sqlite, batch; "
+        "did you mean \"hbase\"?" } },
     { 9,
       "        d.a: {}\n        d.a: {}",
       { "10:9: the key \"d.a\" is here twice; allowed: once (the first is in line 9)" } },
@@ -128,6 +129,12 @@ static const struct bad sources[] = {
         "this option "
         "itself: use `group`",
         "4:83: tasks.one.source.kafka.options.acks: found a list; allowed: a text" } },
+    { 4,
+      "      kafka: { brokers: [a], topics: [t, u], group: g, partitioned_by_key: true,\n"
+      "        options: { partition.assignment.strategy: roundrobin } }",
+      { "5:51: tasks.one.source.kafka.options.partition.assignment.strategy: found "
+        "\"roundrobin\"; allowed: range, because several topics are partitioned by key, and only "
+        "range gives their partitions of one number to one node" } },
     { 4,
       "      file: { paths: [a] }\n      kafka: { brokers: [a], topics: [t], group: g }",
       { "5:7: tasks.one.source.kafka: a second alternative; allowed: one of \"kafka\" or "
@@ -220,6 +227,28 @@ static const struct bad sinks[] = {
       { "13:68: tasks.one.sinks.e.elasticsearch.api_key: found a secret that cannot be one; "
         "allowed: text "
         "without control characters" } },
+    { 13,
+      "      h: { hbase: { zookeeper: ['a:2181'], masters: ['a:16000'], table: t } }",
+      { "13:44: tasks.one.sinks.h.hbase.masters: a second alternative; allowed: one of "
+        "\"zookeeper\" or \"masters\"" } },
+    { 13,
+      "      h: { hbase: { table: 'a:b:c', family: 'd:', create: {} } }",
+      { "13:12: tasks.one.sinks.h.hbase: the key \"zookeeper\" or \"masters\" is missing; exactly "
+        "one of them is needed",
+        "13:28: tasks.one.sinks.h.hbase.table: found \"a:b:c\"; allowed: TABLE or NAMESPACE:TABLE",
+        "13:45: tasks.one.sinks.h.hbase.family: found \"d:\"; allowed: a family's name",
+        "13:51: tasks.one.sinks.h.hbase.create: the key \"regions\" is missing" } },
+    { 13,
+      "      h: { hbase: { zookeeper: [a], znode_parent: hbase, table: t, create: { regions: 0 } } "
+      "}",
+      { "13:33: tasks.one.sinks.h.hbase.zookeeper[0]: found \"a\"; allowed: HOST:PORT",
+        "13:51: tasks.one.sinks.h.hbase.znode_parent: found \"hbase\"; allowed: a znode's path",
+        "13:87: tasks.one.sinks.h.hbase.create.regions: found \"0\"; allowed: a whole number from "
+        "1 to 4096" } },
+    { 14,
+      "    tombstone_retention: 0s",
+      { "14:26: tasks.one.tombstone_retention: found \"0s\"; allowed: a duration from 1s to "
+        "36500d" } },
     { 14,
       "    hydrate: off",
       { "14:14: tasks.one.hydrate: found \"off\"; allowed: a sink's name, because several tables "
@@ -274,6 +303,37 @@ static const struct bad pairs[] = {
       SECOND("file: { paths: [f] }", "x: { sqlite: { path: q, table: t } }",
              "    dead_letter: { kafka: { brokers: ['a:1'], topic: t } }"),
       { "18:54: tasks.two.dead_letter.kafka.topic: found a topic that task \"one\" reads" } },
+};
+
+#define ONE_HBASE(from, table) \
+    "  three:\n    source: { file: { paths: [f] }, format: canal-json }\n" \
+    "    document: { key: k, tables: { d.a: {} } }\n" \
+    "    sinks: { x: { hbase: { " from ", table: " table " } } }\n"
+
+/* A family of an HBase table has one writer: its namespace may be said or not, and any server of
+ * the cluster may be named. Another family is another place, and so is another cluster. */
+static const struct bad families[] = {
+    { 14,
+      SECOND("file: { paths: [g] }", "x: { hbase: { zookeeper: ['A:1', 'b:1'], table: t } }", "")
+          ONE_HBASE("zookeeper: ['c:1', 'a:1'], family: d", "default:t"),
+      { "21:19: tasks.three.sinks.x.hbase: writes where the sink x of task \"two\" (line 17) "
+        "does" } },
+    { 14,
+      SECOND("file: { paths: [g] }", "x: { hbase: { masters: ['a:1'], table: n:t, family: f } }",
+             "") ONE_HBASE("masters: ['a:1'], family: f", "n:t"),
+      { "21:19: tasks.three.sinks.x.hbase: writes where the sink x of task \"two\" (line 17) "
+        "does" } },
+};
+
+static const char *const families_apart[] = {
+    SECOND("file: { paths: [g] }", "x: { hbase: { masters: ['a:1'], table: t } }", "")
+        ONE_HBASE("masters: ['a:1'], family: e", "t"),
+    SECOND("file: { paths: [g] }", "x: { hbase: { masters: ['a:1'], table: t } }", "")
+        ONE_HBASE("masters: ['b:1']", "t"),
+    SECOND("file: { paths: [g] }", "x: { hbase: { zookeeper: ['a:1'], table: t } }", "")
+        ONE_HBASE("zookeeper: ['a:1'], znode_parent: /other", "t"),
+    SECOND("file: { paths: [g] }", "x: { hbase: { zookeeper: ['a:1'], table: n:t } }", "")
+        ONE_HBASE("zookeeper: ['a:1']", "t"),
 };
 
 /* One file, everything wrong at once: all of it is said, in the file's order. */
@@ -380,6 +440,17 @@ static void two_tasks_must_not_meet(void **state)
     CHECK_ALL(pairs);
 }
 
+static void two_sinks_must_not_write_one_hbase_family(void **state)
+{
+    (void)state;
+    CHECK_ALL(families);
+    for (size_t i = 0; i < sizeof(families_apart) / sizeof(families_apart[0]); i++) {
+        char *text = text_of(&(const struct bad){ LINES + 1, families_apart[i], { NULL } });
+        config_free(load_right(text));
+        free(text);
+    }
+}
+
 static void every_error_of_a_file_is_reported_in_order(void **state)
 {
     (void)state;
@@ -441,6 +512,7 @@ int main(void)
         cmocka_unit_test(documents_have_one_root_and_distinct_names),
         cmocka_unit_test(sinks_hydration_and_dead_letters_are_checked),
         cmocka_unit_test(two_tasks_must_not_meet),
+        cmocka_unit_test(two_sinks_must_not_write_one_hbase_family),
         cmocka_unit_test(every_error_of_a_file_is_reported_in_order),
         cmocka_unit_test(hydration_off_explains_each_reason),
         cmocka_unit_test(too_many_tasks_are_refused),

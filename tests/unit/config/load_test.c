@@ -53,6 +53,7 @@ static void task_defaults_are_those_of_the_page(void **state)
     assert_int_equal(task->hydrate_sink, 0);
     assert_int_equal(task->dead_letter.kind, CONFIG_DEAD_LETTER_FILE);
     assert_string_equal(task->dead_letter.file, "orders.dlq");
+    assert_int_equal(task->tombstone_retention_us, UINT64_C(7) * 86400 * 1000000);
     const struct config_batch *batch = &task->sinks[0].batch;
     assert_int_equal(batch->docs, 5000);
     assert_int_equal(batch->bytes, 5 << 20);
@@ -108,7 +109,17 @@ static const char everything[] =
     "          compression: gzip\n"
     "          timeout: 5s\n"
     "        batch: { docs: 1, bytes: 1KiB, linger: 0ms, in_flight: 16 }\n"
+    "      detail:\n"
+    "        hbase:\n"
+    "          zookeeper: ['z-1:2181', 'z-2:2181']\n"
+    "          znode_parent: /hbase-2\n"
+    "          table: shop:orders\n"
+    "          family: cells\n"
+    "          create: { regions: 16 }\n"
+    "          user: etl\n"
+    "          timeout: 10s\n"
     "    hydrate: search\n"
+    "    tombstone_retention: 36h\n"
     "    dead_letter: { kafka: { brokers: [a], topic: dead, options: { acks: all } } }\n";
 
 static void check_everything(const struct config *config)
@@ -146,7 +157,7 @@ static void check_everything_behind_the_source(const struct config_task *task)
     assert_string_equal(task->document.tables[0].many, "id");
     assert_string_equal(task->document.tables[1].columns.items[1].name, "b");
     assert_string_equal(task->document.tables[1].columns.items[1].value, "y");
-    assert_int_equal(task->n_sinks, 2);
+    assert_int_equal(task->n_sinks, 3);
     const struct config_elasticsearch *es = &task->sinks[1].elasticsearch;
     assert_int_equal(task->sinks[1].kind, CONFIG_SINK_ELASTICSEARCH);
     assert_string_equal(es->urls.items[0], "http://a:9200");
@@ -158,7 +169,17 @@ static void check_everything_behind_the_source(const struct config_task *task)
     assert_int_equal(es->timeout_us, 5000000);
     assert_int_equal(task->sinks[1].batch.linger_us, 0);
     assert_int_equal(task->sinks[1].batch.in_flight, 16);
+    const struct config_hbase *hbase = &task->sinks[2].hbase;
+    assert_int_equal(hbase->by, CONFIG_HBASE_ZOOKEEPER);
+    assert_string_equal(hbase->zookeeper.items[1], "z-2:2181");
+    assert_string_equal(hbase->znode_parent, "/hbase-2");
+    assert_string_equal(hbase->table, "shop:orders");
+    assert_string_equal(hbase->family, "cells");
+    assert_int_equal(hbase->create.regions, 16);
+    assert_string_equal(hbase->user, "etl");
+    assert_int_equal(hbase->timeout_us, 10000000);
     assert_int_equal(task->hydrate_sink, 1);
+    assert_int_equal(task->tombstone_retention_us, UINT64_C(36) * 3600 * 1000000);
     assert_int_equal(task->dead_letter.kind, CONFIG_DEAD_LETTER_KAFKA);
     assert_string_equal(task->dead_letter.kafka.topic, "dead");
     assert_string_equal(task->dead_letter.kafka.options.items[0].value, "all");
@@ -206,6 +227,49 @@ static void hydration_may_be_off_for_one_table_with_full_images(void **state)
     config_free(config);
 }
 
+/* HBase's batches are smaller and more of them are under way; what the file says stays. */
+static void an_hbase_sink_has_defaults_of_its_own(void **state)
+{
+    (void)state;
+    struct config *config = load_right(
+        "tasks:\n"
+        "  t:\n"
+        "    source: { file: { paths: [a] }, format: canal-json }\n"
+        "    document: { key: k, tables: { d.t: {} } }\n"
+        "    sinks:\n"
+        "      a: { hbase: { zookeeper: ['z:2181'], table: orders } }\n"
+        "      b: { hbase: { masters: ['m:16000'], table: n:o, create: { regions: 8 } },\n"
+        "           batch: { docs: 7 } }\n");
+    const struct config_sink *sinks = config->tasks[0].sinks;
+    assert_int_equal(sinks[0].kind, CONFIG_SINK_HBASE);
+    assert_int_equal(sinks[0].hbase.by, CONFIG_HBASE_ZOOKEEPER);
+    assert_string_equal(sinks[0].hbase.zookeeper.items[0], "z:2181");
+    assert_string_equal(sinks[0].hbase.znode_parent, "/hbase");
+    assert_string_equal(sinks[0].hbase.family, "d");
+    assert_string_equal(sinks[0].hbase.user, "weir");
+    assert_int_equal(sinks[0].hbase.timeout_us, 30000000);
+    assert_int_equal(sinks[0].hbase.create.regions, 0);
+    assert_int_equal(sinks[0].batch.docs, 1000);
+    assert_int_equal(sinks[0].batch.bytes, 2 << 20);
+    assert_int_equal(sinks[0].batch.linger_us, 50000);
+    assert_int_equal(sinks[0].batch.in_flight, 4);
+    assert_int_equal(sinks[1].hbase.by, CONFIG_HBASE_MASTERS);
+    assert_int_equal(sinks[1].hbase.create.regions, 8);
+    assert_int_equal(sinks[1].batch.docs, 7);
+    assert_int_equal(sinks[1].batch.in_flight, 4);
+    assert_int_equal(config->tasks[0].hydrate_sink, 0);
+    char *first = printed(config);
+    config_free(config);
+    config = load_right(first);
+    char *second = printed(config);
+    assert_string_equal(first, second);
+    assert_int_equal(config->tasks[0].sinks[0].hbase.create.regions, 0);
+    assert_int_equal(config->tasks[0].sinks[1].hbase.create.regions, 8);
+    config_free(config);
+    free(first);
+    free(second);
+}
+
 /* A secret in a file loses one line break at its end, and no more. */
 static void secrets_are_read_from_files(void **state)
 {
@@ -250,7 +314,7 @@ static void every_sample_is_right(void **state)
 {
     (void)state;
     static const char *const samples[] = { "quickstart", "kafka-elasticsearch",
-                                           "debezium-elasticsearch" };
+                                           "debezium-elasticsearch", "kafka-elasticsearch-hbase" };
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
         char path[1024];
         struct config *config;
@@ -280,6 +344,7 @@ int main(void)
         cmocka_unit_test(every_key_reaches_its_field),
         cmocka_unit_test(what_is_printed_reads_as_the_same_config),
         cmocka_unit_test(hydration_may_be_off_for_one_table_with_full_images),
+        cmocka_unit_test(an_hbase_sink_has_defaults_of_its_own),
         cmocka_unit_test(secrets_are_read_from_files),
         cmocka_unit_test(relative_paths_are_below_the_state_folder),
         cmocka_unit_test(every_sample_is_right),
