@@ -22,6 +22,7 @@ enum option {
     OPTION_UNTIL_END,
     OPTION_WAIT,
     OPTION_PRINT,
+    OPTION_LIVE,
     OPTION_SOCKET,
     OPTION_TASK,
     OPTION_JSON,
@@ -43,9 +44,10 @@ static const struct {
     [OPTION_UNTIL_END] = { "--until-end", NULL, FOR(RUN) },
     [OPTION_WAIT] = { "--wait", "DURATION", FOR(RUN) },
     [OPTION_PRINT] = { "--print", NULL, FOR(CHECK) },
+    [OPTION_LIVE] = { "--live", NULL, FOR(CHECK) },
     [OPTION_SOCKET] = { "--socket", "PATH", FOR_ASKING },
     [OPTION_TASK] = { "--task", "TASK", FOR_ASKING },
-    [OPTION_JSON] = { "--json", NULL, FOR_ASKING },
+    [OPTION_JSON] = { "--json", NULL, FOR_ASKING | FOR(CHECK) },
     [OPTION_LOG_FORMAT] = { "--log-format", "text|json", FOR(RUN) | FOR(CHECK) },
     [OPTION_LOG_LEVEL] = { "--log-level", "LEVEL", FOR(RUN) | FOR(CHECK) },
     [OPTION_HELP] = { "--help", NULL, FOR_ALL },
@@ -184,6 +186,9 @@ static int set_option(struct arguments *arguments, enum option option, const cha
     case OPTION_PRINT:
         arguments->print = true;
         return 0;
+    case OPTION_LIVE:
+        arguments->live = true;
+        return 0;
     case OPTION_SOCKET:
         arguments->socket = value;
         return 0;
@@ -263,6 +268,10 @@ static int check_whole(const struct arguments *arguments, struct err *err)
     if (arguments->wait_given && !arguments->until_end)
         return err_set(err, EXIT_USAGE,
                        "--wait is for --until-end; without it weir waits for servers for ever");
+    if (arguments->command == COMMAND_CHECK && arguments->json && !arguments->live)
+        return err_set(err, EXIT_USAGE, "--json is for --live; without it no server is asked");
+    if (arguments->live && arguments->print)
+        return err_set(err, EXIT_USAGE, "--live and --print do not go together: run both");
     return 0;
 }
 

@@ -29,7 +29,7 @@ struct arguments {
     enum command command;
     const char *operand; /* run, check: CONFIG; get: KEY; help: COMMAND or NULL */
     bool help;           /* --help: show the command's help and do nothing else */
-    bool until_end, wait_given, print, json;
+    bool until_end, wait_given, print, live, json;
     uint64_t wait_us;
     enum log_format log_format;
     enum log_level log_level;

@@ -12,6 +12,7 @@
 #include "control/assign.h"
 
 #include "control/commit.h"
+#include "control/standing.h"
 #include "control/task.h"
 
 #include <time.h>
@@ -101,7 +102,8 @@ void assign_assigned(void *context, struct source_partition *partitions, unsigne
         partitions[i].slot = slot;
         at->shard = (unsigned)partitions[i].number % task->node->n_shards;
         at->end_offset = partitions[i].end_offset;
-        at->read = at->durable = partitions[i].offset;
+        at->read = at->durable = at->known = partitions[i].offset;
+        at->durable_clock = at->known_clock = partitions[i].clock;
         at->committed = partitions[i].fresh ? -1 : partitions[i].offset;
         at->high = partitions[i].end_offset;
         if (!partitions[i].fresh)
@@ -130,6 +132,7 @@ static void drain(struct task *task, const struct source_partition *partitions, 
     while (!clean && task_now_us() < until_us && task_state(task) != TASK_FAILED &&
            !node_hurries()) {
         clean = true;
+        standing_serve(task); /* a drain lives too: it must be able to write */
         commit_look(task);
         for (unsigned i = 0; i < n; i++) {
             const struct assignment *at = &task->assignments[partitions[i].slot];
@@ -148,6 +151,7 @@ static void drain(struct task *task, const struct source_partition *partitions, 
 void assign_revoking(void *context, struct source_partition *partitions, unsigned n, bool lost)
 {
     struct task *task = context;
+    standing_tick(task->node); /* the first thing after a standstill may be that all is lost */
     knows_no_more(task);
     for (unsigned i = 0; i < n; i++) {
         struct shard_command detach = { .order = SHARD_DETACH,
@@ -169,12 +173,24 @@ void assign_revoking(void *context, struct source_partition *partitions, unsigne
     log_line(lost ? LOG_WARN : LOG_INFO, task->config->name,
              "%u partitions are %s; %u of %u are ours", n, lost ? "lost" : "given up",
              task->n_owned, task->n_total);
+    if (task->n_owned == 0)
+        standing_serve(task); /* nothing is left that could be in doubt */
+}
+
+/* Where every sink keeps the newest of each value itself, several writers of one document do no
+ * harm. */
+static bool sinks_merge(const struct task *task)
+{
+    bool merge = task->config->n_sinks > 0;
+    for (unsigned i = 0; i < task->config->n_sinks; i++)
+        merge = merge && task->sinks[i]->merges;
+    return merge;
 }
 
 void assign_check_alone(struct task *task, uint64_t now_us)
 {
     bool alone = by_key(task) || task->n_owned == 0 || task->n_owned == task->n_total ||
-                 task->config->source.kind == CONFIG_SOURCE_FILE;
+                 task->config->source.kind == CONFIG_SOURCE_FILE || sinks_merge(task);
     if (alone) {
         if (task->alone_deadline_us != 0 && task->n_owned > 0) {
             log_line(LOG_INFO, task->config->name, "alone on the log again: going on");

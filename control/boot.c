@@ -2,35 +2,32 @@
  * boot.c: see boot.h.
  *
  *     config ─► plan, partitions, dead letters, sinks, source      (per task, this thread)
- *            ─► env, ports, pipelines                               (per shard, that shard's
- * thread, one by one) ─► pipelines joined to their peers ─► memory sealed ─► go
+ *            ─► env, ports, pipelines            (per shard, that shard's thread, one by one)
+ *            ─► pipelines joined to their peers ─► memory sealed ─► go
  *
  * A shard builds itself on its own thread, pinned already, because its ring belongs to the thread
  * that opened it and because memory comes from the node of the core that touches it first.
  *
- * Drivers do not know the config: here its structs become theirs.
+ * Drivers do not know the config: in drivers.c its structs become theirs.
  */
 #include "control/boot.h"
 
 #include "control/assign.h"
-#include "dataplane/base/folder.h"
+#include "control/drivers.h"
+#include "control/standing.h"
 #include "dataplane/base/log.h"
-#include "drivers/dead_letter/file.h"
-#include "drivers/dead_letter/kafka.h"
-#include "drivers/elasticsearch/elasticsearch.h"
-#include "drivers/file/file.h"
-#include "drivers/kafka/kafka.h"
-#include "drivers/sqlite/sqlite.h"
+#include "dataplane/base/memory.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#define BYTES_PER_PENDING  4096
-#define DOCUMENT_BYTES_MAX (100u << 20) /* Elasticsearch takes no request over 100 MB */
+#define BYTES_PER_PENDING 4096
+#define KEEP_BYTES_MOST   ((size_t)8 << 20)
+#define HEAPS_BYTES       ((size_t)8 << 20) /* of libraries, beside what they are told to stay in */
 
 /* What a shard's thread is told, and tells. */
 struct shard_thread {
@@ -50,184 +47,51 @@ static void *reserve_array(unsigned n, size_t bytes)
 
 /* ---- a task's parts ---- */
 
-static struct slice text(const char *string)
+static struct drivers drivers_of(const struct task *task)
 {
-    return string != NULL ? slice_of(string) : (struct slice){ NULL, 0 };
-}
-
-static void open_plan(struct task *task)
-{
-    const struct config_task *config = task->config;
-    const struct config_document *document = &config->document;
-    enum images images =
-        config->source.images == CONFIG_IMAGES_PARTIAL ? IMAGES_PARTIAL : IMAGES_FULL;
-    enum emit emit = document->emit == CONFIG_EMIT_ON_ROOT ? EMIT_ON_ROOT : EMIT_ALWAYS;
-    task->plan = plan_open(slice_of(config->name), slice_of(document->key), images, emit);
-    for (unsigned i = 0; i < document->n_tables; i++) {
-        const struct config_table *from = &document->tables[i];
-        struct plan_table table = { .name = text(from->name),
-                                    .into = text(from->into),
-                                    .many = text(from->many) };
-        struct plan_rename *renames = reserve_array(from->columns.n + 1, sizeof(*renames));
-        for (unsigned c = 0; c < from->columns.n; c++)
-            renames[c] = (struct plan_rename){ text(from->columns.items[c].name),
-                                               text(from->columns.items[c].value) };
-        plan_add_table(task->plan, &table, renames, from->columns.n);
-        free(renames);
-    }
-}
-
-/* Where a path of the config really is, with the folders above it made. *out is the caller's to
- * free. */
-static int resolve(const struct task *task, const char *path, char **out, struct err *err)
-{
-    char buffer[PATH_MAX];
-    if (config_resolve_path(&task->node->config->node, path, buffer, sizeof(buffer)) != 0)
-        return err_set(err, EXIT_CONFIG, "task %s: the path %s is too long", task->config->name,
-                       path);
-    char folder[PATH_MAX] = "";
-    int made = folder_make_above(buffer, 0750, folder, sizeof(folder));
-    if (made != 0)
-        return err_set(err, EXIT_IO, "task %s: the folder %s, above %s, cannot be made: %s",
-                       task->config->name, folder, path, strerror(-made));
-    *out = strdup(buffer);
-    ASSERT(*out != NULL);
-    return 0;
-}
-
-/* "a,b,c" */
-static char *join_text(const struct config_strings *strings)
-{
-    char *joined = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&joined, &bytes);
-    ASSERT(out != NULL);
-    for (unsigned i = 0; i < strings->n; i++)
-        (void)fprintf(out, "%s%s", i > 0 ? "," : "", strings->items[i]);
-    ASSERT(fclose(out) == 0 && joined != NULL);
-    return joined;
-}
-
-static int open_letters(struct task *task, struct err *err)
-{
-    const struct config_dead_letter *config = &task->config->dead_letter;
-    size_t event_bytes = task->config->source.max_event_bytes;
-    if (config->kind == CONFIG_DEAD_LETTER_FILE) {
-        char *path;
-        if (resolve(task, config->file, &path, err) != 0)
-            return -1;
-        task->letters = dead_letter_file_open(path, task->config->name, event_bytes, err);
-        free(path);
-    } else {
-        struct dead_letter_setting *settings =
-            reserve_array(config->kafka.options.n + 1, sizeof(*settings));
-        for (unsigned i = 0; i < config->kafka.options.n; i++)
-            settings[i] = (struct dead_letter_setting){ config->kafka.options.items[i].name,
-                                                        config->kafka.options.items[i].value };
-        char *brokers = join_text(&config->kafka.brokers);
-        struct dead_letter_kafka_options options = { .brokers = brokers,
-                                                     .topic = config->kafka.topic,
-                                                     .options = settings,
-                                                     .n_options = config->kafka.options.n,
-                                                     .event_bytes_max = event_bytes };
-        task->letters = dead_letter_kafka_open(&options, task->config->name, err);
-        free(brokers);
-        free(settings);
-    }
-    return task->letters != NULL ? 0 : -1;
-}
-
-static struct sink_limits limits_of(const struct config_sink *sink)
-{
-    return (struct sink_limits){ .docs = sink->batch.docs,
-                                 .in_flight = sink->batch.in_flight,
-                                 .bytes = sink->batch.bytes,
-                                 .document_bytes_max = DOCUMENT_BYTES_MAX };
-}
-
-static struct sink *open_elasticsearch(struct task *task, const struct config_sink *config,
-                                       struct err *err)
-{
-    const struct config_elasticsearch *from = &config->elasticsearch;
-    struct elasticsearch_options options = {
-        .urls = from->urls.items,
-        .n_urls = from->urls.n,
-        .index = from->index,
-        .username = from->username,
-        .password = from->password,
-        .api_key = from->api_key,
-        .ca_file = from->tls.ca,
-        .cert_file = from->tls.cert,
-        .key_file = from->tls.key,
-        .verify = from->tls.verify,
-        .gzip = from->compression == CONFIG_COMPRESSION_GZIP,
-        .timeout_us = from->timeout_us,
-        .limits = limits_of(config),
-        .plan = task->plan,
-    };
-    return elasticsearch_sink_open(&options, err);
-}
-
-static struct sink *open_sqlite(struct task *task, const struct config_sink *config, char **path,
-                                struct err *err)
-{
-    if (resolve(task, config->sqlite.path, path, err) != 0)
-        return NULL;
-    struct sqlite_options options = { .path = *path,
-                                      .table = config->sqlite.table,
-                                      .plan = task->plan,
-                                      .limits = limits_of(config) };
-    return sqlite_sink_open(&options, err);
+    return (struct drivers){ .node = &task->node->config->node,
+                             .task = task->config,
+                             .plan = task->plan };
 }
 
 static int open_sinks(struct task *task, struct err *err)
 {
+    const struct drivers drivers = drivers_of(task);
     for (unsigned i = 0; i < task->config->n_sinks; i++) {
         const struct config_sink *config = &task->config->sinks[i];
-        task->sinks[i] = config->kind == CONFIG_SINK_SQLITE
-                             ? open_sqlite(task, config, &task->paths[i], err)
-                             : open_elasticsearch(task, config, err);
+        task->sinks[i] = drivers_sink(&drivers, config, &task->paths[i], err);
         if (task->sinks[i] == NULL)
             return -1;
     }
     return 0;
 }
 
+static void source_waits(void *task_of)
+{
+    standing_tick(((struct task *)task_of)->node);
+}
+
 static int open_source(struct task *task, struct err *err)
 {
-    const struct config_source *config = &task->config->source;
-    if (config->kind == CONFIG_SOURCE_FILE) {
-        struct file_options options = { .paths = config->file.paths.items,
-                                        .n_paths = config->file.paths.n,
-                                        .event_bytes_max = config->max_event_bytes };
-        task->source = file_source_open(&options, err);
+    const struct drivers drivers = drivers_of(task);
+    task->events = (struct source_events){ .context = task,
+                                           .assigned = assign_assigned,
+                                           .revoking = assign_revoking,
+                                           .waiting = source_waits };
+    task->source = drivers_source(&drivers, &task->events, err);
+    if (task->source == NULL)
+        return -1;
+    if (task->config->source.kind == CONFIG_SOURCE_FILE)
         assign_files(task);
-    } else {
-        struct kafka_setting *settings =
-            reserve_array(config->kafka.options.n + 1, sizeof(*settings));
-        for (unsigned i = 0; i < config->kafka.options.n; i++)
-            settings[i] = (struct kafka_setting){ config->kafka.options.items[i].name,
-                                                  config->kafka.options.items[i].value };
-        task->events = (struct source_events){ .context = task,
-                                               .assigned = assign_assigned,
-                                               .revoking = assign_revoking };
-        struct kafka_options options = {
-            .brokers = config->kafka.brokers.items,
-            .n_brokers = config->kafka.brokers.n,
-            .topics = config->kafka.topics.items,
-            .n_topics = config->kafka.topics.n,
-            .group = config->kafka.group,
-            .client_id = task->node->config->node.name,
-            .partitioned_by_key = config->kafka.partitioned_by_key,
-            .start_latest = config->kafka.start == CONFIG_START_LATEST,
-            .options = settings,
-            .n_options = config->kafka.options.n,
-            .event_bytes_max = config->max_event_bytes,
-        };
-        task->source = kafka_source_open(&options, &task->events, err);
-        free(settings);
-    }
-    return task->source != NULL ? 0 : -1;
+    standing_open(task);
+    return 0;
+}
+
+static int open_letters(struct task *task, struct err *err)
+{
+    const struct drivers drivers = drivers_of(task);
+    task->letters = drivers_letters(&drivers, err);
+    return task->letters != NULL ? 0 : -1;
 }
 
 static int open_task(struct node *node, unsigned index, struct err *err)
@@ -241,7 +105,7 @@ static int open_task(struct node *node, unsigned index, struct err *err)
     task->readers = reserve_array(node->n_shards, sizeof(struct store_reader *));
     task->positions = reserve_array(node->n_shards * PARTITIONS_MAX, sizeof(struct shard_mark));
     task->lows = reserve_array(node->n_shards * PARTITIONS_MAX, sizeof(struct shard_mark));
-    open_plan(task);
+    task->plan = drivers_plan(task->config);
     if (open_letters(task, err) != 0 || open_sinks(task, err) != 0 || open_source(task, err) != 0)
         return -1;
     return 0;
@@ -261,7 +125,7 @@ static int build_pipeline(struct shard_thread *thread, struct task *task, struct
         .task = task->config->name,
         .plan = task->plan,
         .format = decoder_find(config_format_name(source->format)),
-        .seqno_field = text(source->seqno.field),
+        .seqno_field = drivers_text(source->seqno.field),
         .skew_max_us = source->max_clock_skew_us,
         .event_bytes_max = event_bytes,
         .store_bytes = store_bytes,
@@ -277,6 +141,7 @@ static int build_pipeline(struct shard_thread *thread, struct task *task, struct
         .epochs = task->epochs,
         .epoch = &task->epoch,
         .knows_all = &task->knows_all,
+        .fence = &task->fence,
         .env = shard->env,
     };
     for (unsigned i = 0; i < options.n_outlets; i++) {
@@ -287,7 +152,7 @@ static int build_pipeline(struct shard_thread *thread, struct task *task, struct
             return -1;
         options.outlets[i] = (struct outlet_options){ .name = sink->name,
                                                       .port = port,
-                                                      .limits = limits_of(sink),
+                                                      .limits = drivers_limits(sink),
                                                       .linger_us = sink->batch.linger_us };
     }
     struct pipeline *pipeline = pipeline_open(&options);
@@ -377,6 +242,49 @@ static int build_shards(struct node *node, struct err *err)
     return 0;
 }
 
+/* What buffers keep of an unusual peak: little where the node is to be small. */
+static size_t keep_bytes(uint64_t memory_bytes)
+{
+    uint64_t bytes = memory_bytes / 64;
+    return bytes < KEEP_BYTES_MOST ? (size_t)bytes : KEEP_BYTES_MOST;
+}
+
+/* What the process takes now: its code, its libraries and their heaps, and what was touched already
+ * of what is reserved (which then counts twice: it is a bound, not a sum). */
+static size_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    (void)fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t mib(size_t bytes)
+{
+    return (bytes + ((size_t)1 << 20) - 1) >> 20;
+}
+
+/* What an operator can plan with: docs/OPERATIONS.md, Memory. */
+static void tell_memory(const struct node *node)
+{
+    const struct config *config = node->config;
+    size_t stores = (size_t)config->node.memory_bytes;
+    size_t tables = memory_reserved_bytes() > stores ? memory_reserved_bytes() - stores : 0;
+    size_t buffers = memory_buffer_bytes();
+    size_t libraries = memory_library_bytes() + HEAPS_BYTES;
+    size_t process = resident_bytes();
+    log_line(LOG_INFO, "node",
+             "%s: %u shards, %u tasks; memory: %zu MiB for documents (node.memory) and %zu MiB "
+             "reserved at start (tables %zu, buffers %zu, libraries %zu, process %zu)",
+             config->node.name, node->n_shards, node->n_tasks, stores >> 20,
+             mib(tables) + mib(buffers) + mib(libraries) + mib(process), mib(tables), mib(buffers),
+             mib(libraries), mib(process));
+}
+
 int boot_open(struct node *node, struct err *err)
 {
     const struct config *config = node->config;
@@ -385,6 +293,7 @@ int boot_open(struct node *node, struct err *err)
     if (check_cores(node, err) != 0)
         return -1;
     memory_setup(config->node.hugepages);
+    memory_keep(keep_bytes(config->node.memory_bytes));
     node->shards = reserve_array(node->n_shards, sizeof(*node->shards));
     node->threads = reserve_array(node->n_shards, sizeof(*node->threads));
     node->shard_threads = reserve_array(node->n_shards, sizeof(*node->shard_threads));
@@ -398,9 +307,7 @@ int boot_open(struct node *node, struct err *err)
         for (unsigned i = 0; i < node->n_tasks; i++)
             pipeline_join(node->tasks[i].pipelines[s], node->tasks[i].pipelines);
     memory_seal();
-    log_line(LOG_INFO, "node", "%s: %u shards, %u tasks, %zu MiB reserved (node.memory %zu MiB)",
-             config->node.name, node->n_shards, node->n_tasks, memory_reserved_bytes() >> 20,
-             (size_t)config->node.memory_bytes >> 20);
+    tell_memory(node);
     return 0;
 }
 

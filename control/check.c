@@ -2,10 +2,12 @@
  * check.c: see check.h.
  *
  * The config layer finds the errors; this prints them and says what the config would do, in one
- * line, so that a person sees at once whether it is the config that was meant. No server is asked.
+ * line, so that a person sees at once whether it is the config that was meant. No server is asked,
+ * unless it is live.c's turn.
  */
 #include "control/check.h"
 
+#include "control/live.h"
 #include "dataplane/base/err.h"
 
 struct config *check_load(const char *path)
@@ -32,14 +34,17 @@ static void print_good(const char *path, const struct config *config)
            sinks == 1 ? "sink" : "sinks");
 }
 
-int check_run(const char *path, bool print)
+int check_run(const char *path, const struct check_options *options)
 {
     struct config *config = check_load(path);
+    int code = EXIT_DONE;
 
     if (config == NULL)
         return EXIT_CONFIG;
-    if (print)
+    if (options->print)
         config_print(stdout, config);
+    else if (options->live)
+        code = live_run(config, options->json);
     else
         print_good(path, config);
     config_free(config);
@@ -47,5 +52,5 @@ int check_run(const char *path, bool print)
         perror("weir: standard output");
         return EXIT_IO;
     }
-    return EXIT_DONE;
+    return code;
 }

@@ -7,8 +7,14 @@
 /* The config, to be freed with config_free(); NULL: every error of it is on stderr. */
 struct config *check_load(const char *path);
 
-/* The whole command: says on stdout that the config is good, or prints it there with its defaults.
- * Returns the exit code. */
-int check_run(const char *path, bool print);
+struct check_options {
+    bool print; /* the config with its defaults, on stdout */
+    bool live;  /* the real servers are asked (live.h); never with print */
+    bool json;  /* what is found there as JSON */
+};
+
+/* The whole command: says on stdout that the config is good, prints it there, or what the servers
+ * say. Returns the exit code. */
+int check_run(const char *path, const struct check_options *options);
 
 #endif

@@ -2,8 +2,8 @@
  * commit.c: see commit.h.
  *
  *     least over shards and sinks of what is held  ─┐
- *     what the reading shard has read to the end   ─┴─► least ─► dead letters synced ─► offset +
- * clock committed
+ *     what the reading shard has read to the end   ─┴─► least ─► dead letters synced
+ *                                                             ─► offset and clock committed
  *
  * Positions are asked for before holds, see shard.c for why. The dead letters are synced after the
  * shards were asked: a letter is written before the record that it is about counts as read.
@@ -100,6 +100,13 @@ static unsigned collect(struct task *task, struct source_commit *commits, uint16
     return n;
 }
 
+static void note_committed(struct assignment *at, const struct source_commit *commit)
+{
+    at->known = commit->offset;
+    at->known_clock = commit->clock;
+    __atomic_store_n(&at->committed, commit->offset, __ATOMIC_RELAXED);
+}
+
 int commit_round(struct task *task, bool wait)
 {
     static struct source_commit
@@ -123,7 +130,6 @@ int commit_round(struct task *task, bool wait)
         return -1;
     }
     for (unsigned i = 0; i < n; i++)
-        __atomic_store_n(&task->assignments[slots[i]].committed, commits[i].offset,
-                         __ATOMIC_RELAXED);
+        note_committed(&task->assignments[slots[i]], &commits[i]);
     return 0;
 }

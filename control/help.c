@@ -37,17 +37,26 @@ static const struct {
     },
     [COMMAND_CHECK] = {
     "say what is wrong with a config, without running it",
-    "weir check CONFIG [--print]\n"
+    "weir check CONFIG [--print | --live [--json]] [--log-format text|json] [--log-level LEVEL]\n"
     "\n"
     "Reads a config and reports every error in it, each with its line, its column and what is\n"
-    "allowed there. Starts nothing and asks no server. Exit code 0: the config is good; 78: it is\n"
-    "not.\n"
+    "allowed there. Starts nothing, and asks no server without --live.\n"
     "\n"
     "  --print              show the config with every default filled in (secrets as ***)\n"
+    "  --live               ask the real servers whether they are as weir needs them: topics,\n"
+    "                       indexes, tables, and the settings that a guarantee rests on. One line\n"
+    "                       a finding: ok, warn, error or away; where; what; which guarantee of\n"
+    "                       docs/ORDERING.md it endangers; what to do. Creates and changes\n"
+    "                       nothing, joins no group\n"
+    "  --json               with --live: one JSON object with all findings\n"
     "\n"
     "Examples:\n"
     "  weir check /etc/weir/weir.yaml\n"
     "  weir check weir.yaml --print | less\n"
+    "  weir check weir.yaml --live --json | jq '.findings[] | select(.level != \"ok\")'\n"
+    "\n"
+    "Exit codes: 0 the config is good (warnings included); 78 it is not, or a server is not as\n"
+    "weir needs it; 69 a server could not be asked.\n"
     "\n"
     "Every key is explained in docs/CONFIGURATION.md.\n",
     },

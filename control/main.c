@@ -44,6 +44,14 @@ static int run(const struct arguments *arguments)
     return code;
 }
 
+static int check(const struct arguments *arguments)
+{
+    const struct check_options options = { .print = arguments->print,
+                                           .live = arguments->live,
+                                           .json = arguments->json };
+    return check_run(arguments->operand, &options);
+}
+
 static int dispatch(const struct arguments *arguments)
 {
     struct client_options asked = { .socket = arguments->socket,
@@ -56,7 +64,7 @@ static int dispatch(const struct arguments *arguments)
     case COMMAND_RUN:
         return run(arguments);
     case COMMAND_CHECK:
-        return check_run(arguments->operand, arguments->print);
+        return check(arguments);
     case COMMAND_STATUS:
         return client_status(&asked);
     case COMMAND_GET:

@@ -166,6 +166,11 @@ static void put_states(struct buf *out, const struct node *node)
     for (unsigned i = 0; i < node->n_tasks; i++)
         put_sample(out, "weir_source_partitions", LABELS({ "task", task_name(&node->tasks[i]) }),
                    view_lag(&node->tasks[i]).partitions);
+    put_family(out, "weir_standstills_total", "counter",
+               "times that the node stood still for longer than half a session of the group");
+    for (unsigned i = 0; i < node->n_tasks; i++)
+        put_sample(out, "weir_standstills_total", LABELS({ "task", task_name(&node->tasks[i]) }),
+                   counter_read(&node->tasks[i].standstills));
 }
 
 static void put_lags(struct buf *out, const struct node *node)

@@ -31,6 +31,8 @@ struct assignment {
     int64_t read;       /* atomic: polled up to here */
     int64_t durable;    /* atomic: in every sink up to here */
     uint64_t durable_clock;
+    int64_t known; /* what the group knows: the last commit, else where reading began */
+    uint64_t known_clock;
     uint64_t held_since_us; /* counter: since when `durable` stands behind `read`; 0: it does not */
     int64_t committed;      /* atomic: what was committed last; -1: nothing yet */
     int64_t high;           /* atomic: the log's end as last heard, -1 = unknown */
@@ -58,7 +60,11 @@ struct task {
     uint64_t
         alone_deadline_us; /* R7: refuse to go on as one of several from then on; 0: no question */
     uint32_t epochs[PARTITIONS_MAX], epoch;
-    bool knows_all; /* R3's shortcut */
+    bool knows_all;       /* R3's shortcut */
+    struct fence fence;   /* standing.c: are the partitions known to be ours? */
+    bool in_doubt;        /* it stood still; membership is not confirmed yet */
+    uint64_t ask_us;      /* in doubt: when to ask again */
+    uint64_t standstills; /* counter */
 
     unsigned damaged_files; /* that were cut short or corrupt so far */
     bool all_created;       /* the sinks prepared so far were created empty in this run */

@@ -11,6 +11,7 @@
 
 #include "control/assign.h"
 #include "control/commit.h"
+#include "control/standing.h"
 #include "drivers/file/file.h"
 
 #include <inttypes.h>
@@ -183,6 +184,7 @@ void task_tick(struct task *task, unsigned timeout_ms)
 {
     struct err err;
     uint64_t now_us = task_now_us();
+    standing_tick(task->node);
     switch (task_state(task)) {
     case TASK_STARTING:
         prepare(task, now_us);
@@ -198,6 +200,7 @@ void task_tick(struct task *task, unsigned timeout_ms)
             task_fail(task, &err);
             return;
         }
+        standing_serve(task); /* after what Kafka had to say of a lost assignment */
         assign_check_alone(task, now_us);
         check_pipelines(task);
         check_reached(task, now_us);
@@ -275,6 +278,7 @@ bool task_drain(struct task *task, uint64_t bound_us)
         assign_tell(task->node, s, &flush);
     }
     while (!pipelines_idle(task) && task_now_us() < until_us && !node_hurries()) {
+        standing_serve(task);
         check_pipelines(task);
         if (task_state(task) == TASK_FAILED)
             return false;

@@ -16,6 +16,23 @@
 
 #include <inttypes.h>
 
+#define TELL_FULL_US 5000000
+
+void apply_two_partitions(struct pipeline *pipeline, struct slice key, int32_t was, int32_t is,
+                          uint64_t now_us)
+{
+    counter_add(&pipeline->counters.two_partitions, 1);
+    uint64_t more;
+    if (log_limit_pass(&pipeline->log_two_partitions, now_us, &more))
+        log_line(LOG_ALERT, pipeline->options.task,
+                 "document %.*s came by partitions %d and %d, but the config says "
+                 "partitioned_by_key: true; with several nodes such documents can lose rows: "
+                 "partition the log by the "
+                 "key, or set it to false and run one node (%" PRIu64
+                 " more since the last such line)",
+                 (int)key.len, key.data, was, is, more);
+}
+
 /* Rows in documents of a log declared partitioned by key must come by one partition number (R7). */
 static void watch_partition(struct pipeline *pipeline, struct entity *entity,
                             const struct change *change, uint64_t now_us)
@@ -27,18 +44,34 @@ static void watch_partition(struct pipeline *pipeline, struct entity *entity,
         return;
     int32_t was = partitions_number(partitions, before),
             is = partitions_number(partitions, change->partition);
-    if (was == is)
-        return;
-    counter_add(&pipeline->counters.two_partitions, 1);
+    if (was != is)
+        apply_two_partitions(pipeline, entity_key(entity), was, is, now_us);
+}
+
+void apply_late(struct pipeline *pipeline, struct slice key, unsigned n, uint64_t now_us)
+{
+    counter_add(&pipeline->counters.late, n);
     uint64_t more;
-    if (log_limit_pass(&pipeline->log_two_partitions, now_us, &more))
+    if (log_limit_pass(&pipeline->log_late, now_us, &more))
         log_line(LOG_ALERT, pipeline->options.task,
-                 "document %.*s came by partitions %d and %d, but the config says "
-                 "partitioned_by_key: true; with several nodes such documents can lose rows: "
-                 "partition the log by the "
-                 "key, or set it to false and run one node (%" PRIu64
+                 "document %.*s: a row came that is older than tombstone_retention before the "
+                 "document's newest: if it was deleted since, it is back; see that the document is "
+                 "right, and set tombstone_retention to at least what the log keeps (%" PRIu64
                  " more since the last such line)",
-                 (int)change->key.len, change->key.data, was, is, more);
+                 (int)key.len, key.data, more);
+}
+
+/* Could the row that just came have been deleted, and its tombstone been purged? While nothing was
+ * purged of the document there is nothing to ask. */
+static void watch_late(struct pipeline *pipeline, const struct entity *entity,
+                       const struct change *change, enum merge_verdict verdict, uint64_t now_us)
+{
+    if (verdict != MERGE_INSERT || entity->residual == 0 ||
+        change->table == pipeline->options.plan->root)
+        return;
+    struct document document = store_document(entity);
+    if (change->seqno < document_horizon(pipeline->options.plan, &document))
+        apply_late(pipeline, change->key, 1, now_us);
 }
 
 static void count_verdict(struct pipeline *pipeline, const struct change *change,
@@ -97,18 +130,43 @@ static bool bury_overflow(struct pipeline *pipeline, const struct change *change
     return pipeline_letter(pipeline, &letter);
 }
 
+/* R3's shortcut: no sink knows an entity that the store does not. */
+static bool knows_all(const struct pipeline *pipeline)
+{
+    return __atomic_load_n(pipeline->options.knows_all, __ATOMIC_RELAXED) &&
+           store_is_whole(pipeline->store);
+}
+
+/* Must the entity's state be read back before it is written with this change (R3, R4)? */
+static bool must_read_back(const struct pipeline *pipeline, const struct entity *entity,
+                           const struct change *change)
+{
+    return entity->epoch < change->epoch && pipeline->options.hydrate >= 0 && !knows_all(pipeline);
+}
+
+/* The change's entity, made where there is none; NULL: the store is full. One that rests and must
+ * be read back is forgotten first: the sinks have all of it, and whoever had its partition
+ * meanwhile may have deleted rows of it, and purged that (R6). */
+static struct entity *find_entity(struct pipeline *pipeline, const struct change *change)
+{
+    struct entity *entity = store_find(pipeline->store, change->hash, change->key);
+    if (entity != NULL && entity->pending == NULL && entity->rows != NULL &&
+        must_read_back(pipeline, entity, change)) {
+        store_drop(pipeline->store, entity);
+        entity = NULL;
+    }
+    return entity != NULL ? entity : store_add(pipeline->store, change->hash, change->key);
+}
+
 /* After the merge: does some sink lack this, must the state be read back first? */
 static void make_pending(struct pipeline *pipeline, struct entity *entity,
                          const struct change *change, uint64_t known_version, bool changed,
                          uint64_t now_us)
 {
     const struct pipeline_options *options = &pipeline->options;
-    bool read_back = entity->epoch < change->epoch;
-    if (read_back &&
-        (options->hydrate < 0 || __atomic_load_n(options->knows_all, __ATOMIC_RELAXED))) {
+    bool read_back = must_read_back(pipeline, entity, change);
+    if (!read_back && entity->epoch < change->epoch)
         entity->epoch = __atomic_load_n(options->epoch, __ATOMIC_RELAXED);
-        read_back = false;
-    }
     struct pending *pending = entity->pending;
     if (pending == NULL) {
         if (!changed && !read_back)
@@ -124,32 +182,77 @@ static void make_pending(struct pipeline *pipeline, struct entity *entity,
     pendings_touch(pipeline->pendings, pending, change, now_us, held);
 }
 
+/* The sink that most documents wait for. */
+static unsigned furthest_behind(const struct pipeline *pipeline)
+{
+    unsigned furthest = 0;
+    for (unsigned sink = 1; sink < pipeline->options.n_outlets; sink++)
+        if (pendings_behind(pipeline->pendings, sink) >
+            pendings_behind(pipeline->pendings, furthest))
+            furthest = sink;
+    return furthest;
+}
+
+/* Nothing could be merged for a while: who is behind, and what helps. */
+static void tell_full(struct pipeline *pipeline, bool store, uint64_t now_us)
+{
+    unsigned sink = furthest_behind(pipeline);
+    const struct outlet *outlet = &pipeline->outlets[sink];
+    uint32_t behind = pendings_behind(pipeline->pendings, sink);
+    uint64_t since_us = outlet->failing_since_us, more;
+    enum log_level level = store ? LOG_ALERT : LOG_WARN;
+    const char *what = store ? "the store is full" : "as many documents wait as may";
+    if (!log_limit_pass(&pipeline->log_full, now_us, &more))
+        return;
+    pipeline->log_full.next_us = now_us + 10000000; /* it lasts: not each second */
+    if (since_us != 0 && since_us <= now_us)
+        log_line(
+            level, pipeline->options.task,
+            "%s: reading is paused: sink %s is behind by %u documents and has taken nothing for "
+            "%" PRIu64 " s: see to that server; reading goes on by itself when it is back",
+            what, outlet->name, behind, (now_us - since_us) / 1000000);
+    else
+        log_line(level, pipeline->options.task,
+                 "%s: reading is paused: sink %s is behind by %u documents: if it does take them, "
+                 "give node.memory more; else see why that server is slow",
+                 what, outlet->name, behind);
+}
+
+/* No room. What can be evicted, and sinks that take something, make room in a moment; that is worth
+ * a line only when nothing was merged for a while. */
+static void wait_for_room(struct pipeline *pipeline, bool store, uint64_t now_us)
+{
+    bool stuck = store && store_is_stuck(pipeline->store);
+    if (pipeline->full_since_us == 0)
+        pipeline->full_since_us = now_us;
+    if (stuck)
+        counter_add(&pipeline->counters.store_full, 1);
+    if (now_us - pipeline->full_since_us >= TELL_FULL_US)
+        tell_full(pipeline, stuck, now_us);
+}
+
 /* False: there is no room now; nothing was changed. */
 static bool apply(struct pipeline *pipeline, const struct change *change, uint64_t now_us)
 {
-    if (!pendings_room(pipeline->pendings))
+    bool pendings_left = pendings_room(pipeline->pendings);
+    if (!pendings_left || !store_has_room(pipeline->store)) {
+        wait_for_room(pipeline, pendings_left, now_us);
         return false;
-    struct entity *entity = store_find(pipeline->store, change->hash, change->key);
-    if (entity == NULL)
-        entity = store_add(pipeline->store, change->hash, change->key);
+    }
+    struct entity *entity = find_entity(pipeline, change);
     uint64_t known_version = entity != NULL && entity->epoch != 0 ? entity->version : 0;
     enum merge_verdict verdict =
         entity != NULL ? store_apply(pipeline->store, entity, change, 0) : MERGE_FULL;
     if (verdict == MERGE_FULL) {
-        counter_add(&pipeline->counters.store_full, 1);
-        uint64_t more;
-        if (log_limit_pass(&pipeline->log_full, now_us, &more)) {
-            pipeline->log_full.next_us = now_us + 10000000; /* it lasts: not each second */
-            log_line(LOG_ALERT, pipeline->options.task,
-                     "the store is full: reading is paused until there is room; "
-                     "give node.memory more, or the task fewer documents");
-        }
+        wait_for_room(pipeline, true, now_us);
         return false;
     }
+    pipeline->full_since_us = 0;
     count_verdict(pipeline, change, verdict);
     if (verdict == MERGE_REJECT)
         return bury_overflow(pipeline, change);
     watch_partition(pipeline, entity, change, now_us);
+    watch_late(pipeline, entity, change, verdict, now_us);
     make_pending(pipeline, entity, change, known_version, verdict != MERGE_STALE, now_us);
     return true;
 }

@@ -47,9 +47,12 @@ struct document {
  * the side index). */
 bool document_shown(const struct plan *plan, const struct document *document);
 
+/* Where the tombstones begin that are kept: the greatest seqno of all rows, less the plan's
+ * tombstone_retention_us. It follows from the state alone, no clock is asked. 0: none is purged. */
+uint64_t document_horizon(const struct plan *plan, const struct document *document);
+
 /* Is the row left out of what is written, its term in the residual instead? Tombstones are that
- * are older than purge_before; the root row's stays, because it is what keeps a document deleted.
- */
+ * are older than purge_before; the root row's stays, as it is what keeps a document deleted. */
 bool document_purges(const struct plan *plan, const struct document *document,
                      const struct row *row);
 
@@ -70,11 +73,39 @@ struct document_state {
     struct change *changes;
     unsigned n_changes;
     uint64_t residual;
-    int32_t partition; /* -1: not in the state */
-    bool has_state;    /* false: the text holds no `_weir`; it was not written by weir */
+    uint64_t purged_before; /* older rows are not taken: what a newer state lacks of them, it has
+                               purged (document_states_order()). 0: all are taken */
+    int32_t partition;      /* -1: not in the state */
+    bool has_state;         /* false: the text holds no `_weir`; it was not written by weir */
     bool other_images; /* it was written with the other `images`: R2 refuses partial -> full, no
                           changes then */
 };
+
+/* What joining a state that was read back into the document comes to (document_purge.c). */
+struct document_join {
+    uint64_t residual; /* of the joined state: with the terms of all rows of both it makes the
+                          version */
+    unsigned n_new;    /* rows of the state that the document lacks */
+    unsigned n_late;   /* rows alive on one side alone that are older than the other side's horizon,
+                          which has purged something: they may have been deleted there */
+};
+struct document_join document_join(const struct plan *plan, const struct document *document,
+                                   const struct document_state *state);
+
+/* Is the row of the state one that purged_before keeps out? */
+bool document_join_skips(const struct plan *plan, const struct document_state *state,
+                         const struct change *change);
+
+/* Two states of one document that a sink keeps, of the document itself and of the time when it was
+ * deleted last: newest first, in the order in which they are to be joined. The older one gets its
+ * purged_before, because what it still shows may have been deleted since. */
+void document_states_order(const struct plan *plan, const struct document_state states[2],
+                           struct document_state ordered[2]);
+
+/* The document is complete (all that the sinks had is in it): where it is the newer of the two, the
+ * state gets its purged_before likewise. */
+void document_state_after(const struct plan *plan, const struct document *document,
+                          struct document_state *state);
 
 /*
  * Parses what document_render() made. `state` is the `_weir` object where it is kept apart, else

@@ -213,33 +213,19 @@ static int find_column(struct reader *reader, const struct row_draft *draft, str
     return 0;
 }
 
-/* A value as the store may hold it. Line breaks stand between tokens only, where white space means
- * nothing. */
+/* A value as the store may hold it: on one line. */
 static int copy_value(struct reader *reader, const struct json_value *value, struct slice *copy)
 {
     struct slice raw = value->raw;
-    bool quoted = false;
     char *to;
 
     *copy = raw;
-    if (!memchr(raw.data, '\n', raw.len) && !memchr(raw.data, '\r', raw.len))
+    if (!json_has_breaks(raw))
         return 0;
     to = arena_take(reader->arena, raw.len);
     if (to == NULL)
         return reader_fail_arena(reader);
-    *copy = (struct slice){ to, 0 };
-    for (size_t i = 0; i < raw.len; i++) {
-        char c = raw.data[i];
-
-        if (!quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r'))
-            continue;
-        *to++ = c;
-        if (c == '"')
-            quoted = !quoted;
-        else if (c == '\\') /* Only in a string: what follows it does not end the string. */
-            *to++ = raw.data[++i];
-    }
-    copy->len = (size_t)(to - copy->data);
+    *copy = (struct slice){ to, json_join_lines(raw, to) };
     return 0;
 }
 

@@ -9,7 +9,7 @@
  * document_parse.c relies on this: the root's columns stand before every `into` member; alive rows
  * stand in an array in the order in which `_weir` names them; hidden cells are named in `_weir`
  * only. A row that is deleted leaves nothing but its line in `_weir`: a 1:1 table's member, and an
- * array without alive rows, are left out.
+ * array without alive rows, are left out. A row that is purged leaves its term in `residual`.
  *
  * Values are copied as they are: they became JSON texts without raw newlines in the decoder.
  * Nothing here can fail; where the buffer is too small it says so itself (buf.overflow).
@@ -183,29 +183,47 @@ static void put_row_state(const struct plan *plan, const struct row *row, struct
     buf_put_char(out, ']');
 }
 
+/* The lines of one table, n rows from `from` on; purged rows have none. */
+static void put_table_state(const struct plan *plan, const struct document *document, unsigned from,
+                            unsigned n, bool *first_table, struct buf *out)
+{
+    bool first = true;
+
+    for (unsigned i = from; i < from + n; i++) {
+        const struct row *row = document->rows[i];
+
+        if (document_purges(plan, document, row))
+            continue;
+        if (first) {
+            separate(out, first_table);
+            put_name(out, plan->tables[row->table].name);
+        }
+        buf_put_char(out, first ? '{' : ',');
+        put_name(out, row_id(row));
+        put_row_state(plan, row, out);
+        first = false;
+    }
+    if (!first)
+        buf_put_char(out, '}');
+}
+
 void document_render_state(const struct plan *plan, const struct document *document,
                            struct buf *out)
 {
+    uint64_t residual = document_residual(plan, document);
+    bool first = true;
     unsigned n;
 
     buf_put_literal(out, "{\"images\":");
     buf_put_slice(out, plan->images == IMAGES_FULL ? SLICE("\"full\"") : SLICE("\"partial\""));
-    if (document->residual != 0)
-        buf_printf(out, ",\"residual\":%llu", (unsigned long long)document->residual);
+    if (residual != 0)
+        buf_printf(out, ",\"residual\":%llu", (unsigned long long)residual);
     if (document->partition >= 0)
         buf_printf(out, ",\"p\":%d", document->partition);
     buf_put_literal(out, ",\"rows\":{");
     for (unsigned i = 0; i < document->n_rows; i += n) {
         n = table_run(document, i);
-        if (i > 0)
-            buf_put_char(out, ',');
-        put_name(out, plan->tables[document->rows[i]->table].name);
-        for (unsigned j = i; j < i + n; j++) {
-            buf_put_char(out, j == i ? '{' : ',');
-            put_name(out, row_id(document->rows[j]));
-            put_row_state(plan, document->rows[j], out);
-        }
-        buf_put_char(out, '}');
+        put_table_state(plan, document, i, n, &first, out);
     }
     buf_put_literal(out, "}}");
 }

@@ -1,8 +1,8 @@
 /*
  * hydrator.c: states are read back before they are written on (docs/ORDERING.md, R3 and R4).
  *
- *     pending, WAITING ─► queue ─► lookup (thousands of keys) ─► joined into the entity ─► READY,
- * or at rest
+ *     pending, WAITING ─► queue ─► lookup (thousands of keys) ─► joined into the entity
+ *                                                             ─► READY, or at rest
  *
  * While a document waits, its changes are merged as they come: the join does not care in which
  * order states meet. Other documents go on meanwhile. A lookup that gets no answer is asked again,
@@ -19,6 +19,7 @@
 #include <inttypes.h>
 
 #define LOOKUP_KEYS_MAX 8192
+#define STEP_OVER_US    100000
 
 void hydrator_open(struct pipeline *pipeline)
 {
@@ -125,29 +126,54 @@ static bool images_agree(struct pipeline *pipeline, const struct document_state 
 
 enum joined { JOINED, JOIN_LATER, JOIN_NEVER };
 
-/* Joins what was read back. JOIN_LATER: the store has no room now (what was joined already does no
- * harm twice), or the task ends. JOIN_NEVER: the sum of both would pass the greatest version. */
-static enum joined join_states(struct pipeline *pipeline, struct entity *entity,
-                               const struct lookup_item *item, unsigned sink)
+/* Joins what was read back. JOIN_LATER: the store has no room now (a state that was joined already
+ * does no harm twice), or the task ends. JOIN_NEVER: the sum of both would pass the greatest
+ * version. */
+static enum joined join_states(struct pipeline *pipeline, const struct pending *pending,
+                               const struct lookup_item *item, unsigned sink, uint64_t now_us)
 {
-    for (unsigned i = 0; i < item->n_states; i++) {
-        const struct document_state *state = &item->states[i];
-        if (!images_agree(pipeline, state))
+    struct entity *entity = pending->entity;
+    bool complete = entity->epoch != 0 && entity->epoch >= pending->epoch;
+    struct document_state states[2];
+    unsigned late = 0;
+    for (unsigned i = 0; i < item->n_states; i++)
+        if (!images_agree(pipeline, &item->states[i]))
             return JOIN_LATER;
-        if (!store_join_residual(entity, state->residual))
+    if (item->n_states == 2)
+        document_states_order(pipeline->options.plan, item->states, states);
+    else if (item->n_states == 1)
+        states[0] = item->states[0];
+    for (unsigned i = 0; i < item->n_states; i++) {
+        struct document document = store_document(entity);
+        if (complete)
+            document_state_after(pipeline->options.plan, &document, &states[i]);
+        enum merge_verdict verdict =
+            store_join(pipeline->store, entity, &states[i], sink_bit(sink), &late);
+        if (verdict == MERGE_REJECT)
             return JOIN_NEVER;
-        for (unsigned c = 0; c < state->n_changes; c++) {
-            enum merge_verdict verdict =
-                store_apply(pipeline->store, entity, &state->changes[c], sink_bit(sink));
-            if (verdict == MERGE_REJECT)
-                return JOIN_NEVER;
-            if (verdict != MERGE_FULL)
-                continue;
+        if (verdict == MERGE_FULL) {
             counter_add(&pipeline->counters.store_full, 1);
             return JOIN_LATER;
         }
     }
+    if (late > 0)
+        apply_late(pipeline, entity_key(entity), late, now_us);
     return JOINED;
+}
+
+/* The partition that the document came by when its state was written, by whichever node (R7). */
+static void watch_partition(struct pipeline *pipeline, const struct entity *entity,
+                            const struct lookup_item *item, uint64_t now_us)
+{
+    if (!pipeline->options.by_key || entity->partition == UINT16_MAX)
+        return;
+    int32_t is = partitions_number(pipeline->options.partitions, entity->partition);
+    for (unsigned i = 0; i < item->n_states; i++)
+        if (item->states[i].partition >= 0 && item->states[i].partition != is) {
+            apply_two_partitions(pipeline, entity_key(entity), item->states[i].partition, is,
+                                 now_us);
+            return;
+        }
 }
 
 /* Is somebody else still busy with the document: a write, or another read? */
@@ -212,8 +238,9 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
         counter_add(&pipeline->counters.lookup_absent, 1);
         break;
     case LOOKUP_FOUND:
-        switch (join_states(pipeline, pending->entity, item, sink)) {
+        switch (join_states(pipeline, pending, item, sink, now_us)) {
         case JOINED:
+            watch_partition(pipeline, pending->entity, item, now_us);
             break;
         case JOIN_LATER:
             return false;
@@ -244,10 +271,12 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
         queue(pipeline, sink, pending); /* a partition was assigned anew since it was asked */
         return true;
     }
+    struct entity *entity = pending->entity;
     at->hydrate = HYDRATE_NOT;
-    if ((int)sink == pipeline->options.hydrate && pending->entity->epoch < pending->wanted)
-        pending->entity->epoch = pending->wanted;
-    (void)pendings_settle(pipeline->pendings, pending, now_us);
+    if ((int)sink == pipeline->options.hydrate && entity->epoch < pending->wanted)
+        entity->epoch = pending->wanted;
+    if (pendings_settle(pipeline->pendings, pending, now_us))
+        pipeline_rested(pipeline, entity);
     return true;
 }
 
@@ -269,6 +298,30 @@ static void ask_again(struct pipeline *pipeline, unsigned slot, uint64_t now_us)
                  hydrator->queues[sink].attempts);
 }
 
+/* Is a document on its way to a sink, or about to be? It makes room when it is there. */
+static bool any_leaves(const struct pipeline *pipeline)
+{
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
+        if (pipeline->outlets[sink].n_flying > 0 ||
+            pendings_load(pipeline->pendings, sink).ready > 0)
+            return true;
+    return false;
+}
+
+/* There is no room for this state, and none can be made: everything waits. Others of the same
+ * answer may need less, or nothing, and make room when they are written: so it is asked for again,
+ * later. */
+static bool pass_over(struct pipeline *pipeline, struct pending *pending, unsigned sink,
+                      uint64_t now_us)
+{
+    if (pipeline->failed || !store_is_stuck(pipeline->store) || any_leaves(pipeline))
+        return false;
+    pending->sinks[sink].ask_again = false;
+    queue(pipeline, sink, pending);
+    pipeline->hydrator.queues[sink].retry_us = now_us + STEP_OVER_US;
+    return true;
+}
+
 /* Goes on with the answer that is being merged; true when it is through. */
 static bool land(struct pipeline *pipeline, uint64_t now_us)
 {
@@ -285,11 +338,13 @@ static bool land(struct pipeline *pipeline, uint64_t now_us)
     } else {
         counter_set(&outlet->failing_since_us, 0);
         hydrator->queues[hydrator->asked[slot].sink].attempts = 0;
-        for (; hydrator->landing_at < hydrator->landing->n; hydrator->landing_at++)
-            if (!land_one(pipeline, hydrator->asked[slot].pendings[hydrator->landing_at],
-                          &hydrator->landing->items[hydrator->landing_at],
-                          hydrator->asked[slot].sink, hydrator->asked[slot].epoch, now_us))
+        for (; hydrator->landing_at < hydrator->landing->n; hydrator->landing_at++) {
+            struct pending *pending = hydrator->asked[slot].pendings[hydrator->landing_at];
+            if (!land_one(pipeline, pending, &hydrator->landing->items[hydrator->landing_at],
+                          hydrator->asked[slot].sink, hydrator->asked[slot].epoch, now_us) &&
+                !pass_over(pipeline, pending, hydrator->asked[slot].sink, now_us))
                 return false;
+        }
     }
     outlet->port->ops->lookup_recycle(outlet->port, hydrator->landing);
     hydrator->asked[slot].lookup = NULL;

@@ -286,6 +286,8 @@ static bool fill(struct pipeline *pipeline, struct frame *frame, uint64_t now_us
         }
         if (!record_end(pipeline, frame, now_us))
             return false;
+        if (frame->arena.used >= memory_keep_bytes() / 2)
+            return true; /* large events: what frames take must stay bounded */
     }
     return true;
 }

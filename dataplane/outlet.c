@@ -9,6 +9,8 @@
  * What fails is judged on its own (R5): an item that the sink asks to have again is delayed by
  * itself; a request that failed whole holds the sink back, not its documents' order; an item that
  * can never be taken goes to the dead letters and then counts as done. There is no last attempt.
+ *
+ * A node that stood still sends nothing until it knows that its partitions are its own (fence.h).
  */
 #include "dataplane/pipeline.h"
 
@@ -53,6 +55,7 @@ static struct document view(const struct pipeline *pipeline, unsigned sink,
 {
     struct document document = store_document(entity);
     document.sink = sink_bit(sink);
+    document.purge_before = document_horizon(pipeline->options.plan, &document);
     if (pipeline->options.by_key)
         document.partition = partitions_number(pipeline->options.partitions, entity->partition);
     return document;
@@ -114,12 +117,19 @@ static bool flush_one(struct pipeline *pipeline, unsigned sink, uint64_t now_us)
 
 unsigned outlet_flush(struct pipeline *pipeline, unsigned sink, uint64_t now_us)
 {
+    struct outlet *outlet = &pipeline->outlets[sink];
     unsigned batches = 0;
     if (pipeline->failed)
         return 0;
-    pipeline->outlets[sink].wake_us = pendings_wake(pipeline->pendings, sink, now_us);
-    while (due(pipeline, sink, now_us) && flush_one(pipeline, sink, now_us))
+    outlet->wake_us = pendings_wake(pipeline->pendings, sink, now_us);
+    outlet->fenced = false;
+    while (due(pipeline, sink, now_us)) {
+        /* The clock is asked again for each batch: the standstill may have been just now. */
+        outlet->fenced = fence_closed(pipeline->options.fence, env_mono_us(pipeline->options.env));
+        if (outlet->fenced || !flush_one(pipeline, sink, now_us))
+            break;
         batches++;
+    }
     return batches;
 }
 
@@ -188,13 +198,17 @@ static bool land_item(struct pipeline *pipeline, unsigned sink, struct pending *
 {
     struct outlet *outlet = &pipeline->outlets[sink];
     uint64_t now_us = env_mono_us(pipeline->options.env);
+    struct entity *entity = pending->entity;
+    /* What the sink refused for good it lacks: that goes with what it is sent next of the document,
+     * or rows that were refused for another row's sake would never come. */
     if (outlet->port->deltas)
-        store_landed(pending->entity, sink_bit(sink), item->verdict != SINK_RETRY);
+        store_landed(entity, sink_bit(sink), item->verdict == SINK_WRITTEN);
     switch (item->verdict) {
     case SINK_WRITTEN:
         counter_add(&outlet->counters.written, 1);
         measure(pipeline, sink, pending, now_us);
         pendings_landed(pipeline->pendings, sink, pending, now_us);
+        pipeline_rested(pipeline, entity);
         return true;
     case SINK_STALE:
         counter_add(&outlet->counters.stale, 1);

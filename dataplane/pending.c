@@ -25,6 +25,7 @@ struct sink_queue {
     struct pending_list ready;
     struct pending_list delayed[DELAY_LEVELS];
     uint32_t n_ready;
+    uint32_t n_behind; /* documents that do not rest */
     uint64_t ready_bytes;
 };
 
@@ -57,6 +58,11 @@ bool pendings_room(const struct pendings *pendings)
 uint32_t pendings_count(const struct pendings *pendings)
 {
     return pool_taken(&pendings->pool);
+}
+
+uint32_t pendings_behind(const struct pendings *pendings, unsigned sink)
+{
+    return pendings->queues[sink].n_behind;
 }
 
 /* ---- lists ---- */
@@ -99,6 +105,14 @@ static void list_remove(struct pending_list *list, struct pending *pending, unsi
     at->prev = at->next = NULL;
 }
 
+static void set_state(struct pendings *pendings, unsigned sink, struct pending_sink *at,
+                      enum pending_state state)
+{
+    pendings->queues[sink].n_behind += state != PENDING_REST;
+    pendings->queues[sink].n_behind -= at->state != PENDING_REST;
+    at->state = (uint8_t)state;
+}
+
 static struct pending_list *delay_list(struct sink_queue *queue, const struct pending_sink *at)
 {
     return &queue->delayed[at->attempts < DELAY_LEVELS ? at->attempts : DELAY_LEVELS - 1];
@@ -129,7 +143,7 @@ static void make_ready(struct pendings *pendings, struct pending *pending, unsig
         list_prepend(&queue->ready, pending, sink);
     else
         list_append(&queue->ready, pending, sink);
-    at->state = PENDING_READY;
+    set_state(pendings, sink, at, PENDING_READY);
     at->since_us = now_us;
     queue->n_ready++;
     queue->ready_bytes += pending->entity->value_bytes;
@@ -166,7 +180,7 @@ static void settle_sink(struct pendings *pendings, struct pending *pending, unsi
         return;
     if (unread(pendings, pending, sink)) {
         leave_list(pendings, pending, sink);
-        at->state = PENDING_WAITING;
+        set_state(pendings, sink, at, PENDING_WAITING);
         return;
     }
     if (pending->entity->version > at->acked && !(pending->abandoned && at->holds == NULL)) {
@@ -175,7 +189,7 @@ static void settle_sink(struct pendings *pendings, struct pending *pending, unsi
         return;
     }
     leave_list(pendings, pending, sink);
-    at->state = PENDING_REST;
+    set_state(pendings, sink, at, PENDING_REST);
     watermark_release(pendings->watermark, &at->holds);
 }
 
@@ -235,7 +249,7 @@ void pendings_stale(struct pendings *pendings, unsigned sink, struct pending *pe
     at->ask_again = at->hydrate == HYDRATE_ASKED;
     at->flying = 0;
     at->attempts = 0;
-    at->state = PENDING_WAITING;
+    set_state(pendings, sink, at, PENDING_WAITING);
 }
 
 void pendings_forget(struct pendings *pendings, uint16_t partition, uint64_t now_us)
@@ -259,7 +273,7 @@ void pendings_bury(struct pendings *pendings, struct pending *pending)
         struct pending_sink *at = &pending->sinks[sink];
         ASSERT(at->state != PENDING_FLYING && at->hydrate == HYDRATE_NOT);
         leave_list(pendings, pending, sink);
-        at->state = PENDING_REST;
+        set_state(pendings, sink, at, PENDING_REST);
         watermark_release(pendings->watermark, &at->holds);
     }
     (void)free_if_rested(pendings, pending);
@@ -289,7 +303,7 @@ uint64_t pendings_fly(struct pendings *pendings, unsigned sink, struct pending *
            !unread(pendings, pending, sink));
     leave_list(pendings, pending, sink);
     uint64_t waited_us = now_us > at->since_us ? now_us - at->since_us : 0;
-    at->state = PENDING_FLYING;
+    set_state(pendings, sink, at, PENDING_FLYING);
     at->since_us = now_us;
     at->flying_source_us = at->source_us;
     at->source_us = 0;
@@ -307,7 +321,7 @@ void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *p
         at->acked = at->flying;
     at->flying = 0;
     at->attempts = 0;
-    at->state = PENDING_REST;
+    set_state(pendings, sink, at, PENDING_REST);
     watermark_release(pendings->watermark, &at->flying_holds);
     settle_sink(pendings, pending, sink, now_us);
     (void)free_if_rested(pendings, pending);
@@ -323,16 +337,16 @@ void pendings_retry(struct pendings *pendings, unsigned sink, struct pending *pe
     if (at->flying_source_us != 0)
         at->source_us = at->flying_source_us;
     if (unread(pendings, pending, sink)) {
-        at->state = PENDING_WAITING;
+        set_state(pendings, sink, at, PENDING_WAITING);
     } else if (pending->abandoned && at->holds == NULL) {
-        at->state = PENDING_REST;
+        set_state(pendings, sink, at, PENDING_REST);
         (void)free_if_rested(pendings, pending);
     } else if (delay_us == 0) {
         make_ready(pendings, pending, sink, true, now_us);
     } else {
         if (at->attempts < UINT8_MAX)
             at->attempts++;
-        at->state = PENDING_DELAYED;
+        set_state(pendings, sink, at, PENDING_DELAYED);
         at->since_us = now_us + delay_us;
         list_append(delay_list(&pendings->queues[sink], at), pending, sink);
     }

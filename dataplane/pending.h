@@ -4,8 +4,9 @@
  *                         change ─► merged
  *                                     │ state must be read back first (R3, R4)
  *          ┌── WAITING ◄──────────────┤
- *          └─► hydrated ─► READY ─► FLYING ─► acknowledged ─► REST (record freed when all sinks
- * rest) ▲         │ └ DELAYED ┘ retry
+ *          └─► hydrated ─► READY ─► FLYING ─► acknowledged ─► REST
+ *                            ▲         │                      (record freed when all sinks rest)
+ *                            └ DELAYED ┘ retry
  *
  * A document is pending for a sink iff its version is greater than the one that the sink has
  * acknowledged (R5), or its state is still to be read back. One write per document and sink is
@@ -131,5 +132,8 @@ void pendings_bury(struct pendings *pendings, struct pending *pending);
 
 /* Records in use. */
 uint32_t pendings_count(const struct pendings *pendings);
+
+/* How many of them this sink does not have yet. */
+uint32_t pendings_behind(const struct pendings *pendings, unsigned sink);
 
 #endif

@@ -21,6 +21,7 @@ struct pipeline *pipeline_open(const struct pipeline_options *options)
 {
     struct pipeline *pipeline = memory_reserve(sizeof(*pipeline), "pipeline");
     unsigned n_outlets = options->n_outlets;
+    uint8_t deltas = 0;
     ASSERT(n_outlets > 0 && n_outlets <= SINKS_MAX && options->n_shards <= SHARDS_MAX);
     pipeline->options = *options;
     pipeline->store = store_open(options->plan, options->store_bytes);
@@ -33,8 +34,12 @@ struct pipeline *pipeline_open(const struct pipeline_options *options)
     buf_open(&pipeline->scratch, DOCUMENT_BYTES_MAX, "letters");
     intake_open(pipeline);
     hydrator_open(pipeline);
-    for (unsigned sink = 0; sink < n_outlets; sink++)
+    for (unsigned sink = 0; sink < n_outlets; sink++) {
         outlet_open(pipeline, sink);
+        if (options->outlets[sink].port->deltas)
+            deltas |= sink_bit(sink);
+    }
+    store_track(pipeline->store, deltas);
 
     pipeline->inboxes = memory_reserve(sizeof(*pipeline->inboxes) * options->n_shards, "inboxes");
     for (unsigned s = 0; s < options->n_shards; s++) {
@@ -84,6 +89,7 @@ unsigned pipeline_step(struct pipeline *pipeline, uint64_t now_us)
     done += intake_release(pipeline, now_us);
     done += intake_step(pipeline, now_us);
     done += sweep_step(pipeline);
+    done += store_evict(pipeline->store, &pipeline->counters.evicted);
     store_reclaim(pipeline->store);
     publish(pipeline);
     return done;
@@ -101,7 +107,7 @@ static uint64_t outlet_due_us(const struct pipeline *pipeline, unsigned sink)
 {
     const struct outlet *outlet = &pipeline->outlets[sink];
     struct pending_load load = pendings_load(pipeline->pendings, sink);
-    if (load.ready == 0 || outlet->n_flying == outlet->limits.in_flight)
+    if (load.ready == 0 || outlet->n_flying == outlet->limits.in_flight || outlet->fenced)
         return outlet->wake_us;
     uint64_t full_us = load.since_us + outlet->linger_us;
     return earlier(outlet->wake_us, full_us > outlet->resume_us ? full_us : outlet->resume_us);
@@ -125,6 +131,12 @@ void pipeline_fail(struct pipeline *pipeline, const struct err *err)
         return;
     pipeline->failure = *err;
     __atomic_store_n(&pipeline->failed, 1, __ATOMIC_RELEASE);
+}
+
+void pipeline_rested(struct pipeline *pipeline, struct entity *entity)
+{
+    if (entity->pending == NULL && entity->epoch != 0) /* 0: what the sinks have is not known */
+        store_fold(pipeline->store, entity);
 }
 
 /* ---- dead letters ---- */

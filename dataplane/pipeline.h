@@ -1,8 +1,10 @@
 /*
  * pipeline.h: one task on one shard, from the source's port to the sinks' ports.
  *
- *     intake ──frames──► (to the key's shard) ──► merge ⇄ store ──► pending ──► outlets: batch,
- * submit, reap ▲                 │ holds -> watermark hydrator ◄───────────┘ states to be read back
+ *     intake ──frames──► (to the key's shard) ──► merge ⇄ store ──► pending ──► outlets:
+ *                                                   ▲                 │         batch, submit, reap
+ *                                                   │                 │ holds -> watermark
+ *                                                hydrator ◄───────────┘ states to be read back
  *
  * pipeline_step() is that picture as calls. All of it belongs to the shard's thread; control speaks
  * through shard_post() (shard.h) and reads counters and, by a store_reader, documents.
@@ -17,6 +19,7 @@
 #include "dataplane/base/slab.h"
 #include "dataplane/columns.h"
 #include "dataplane/decode.h"
+#include "dataplane/fence.h"
 #include "dataplane/pending.h"
 #include "dataplane/sink.h"
 
@@ -73,6 +76,8 @@ struct pipeline_options {
     const uint32_t *epoch; /* control's: how many assignments there were */
     const bool *knows_all; /* control's: R3's shortcut holds (this run created every index empty,
                               has all) */
+    const struct fence *fence; /* control's: whether the partitions are known to be ours; NULL: they
+                                  always are */
     struct env *env;
 };
 
@@ -153,6 +158,7 @@ struct outlet {
     uint64_t failing_since_us; /* counter: since when it takes nothing at all; 0: it does */
     uint64_t resume_us;        /* the sink as a whole failed: not before this */
     uint64_t wake_us;          /* when the next delayed document is due; 0: none */
+    bool fenced;               /* nothing may be sent now (fence.h) */
     unsigned attempts;
     unsigned n_flying;
     struct flight flights[FLIGHTS_MAX];
@@ -180,9 +186,10 @@ struct pipeline {
     bool paused, flushing; /* told by control */
     bool stalled;          /* merging waits for room */
     uint64_t stalled_since_us;
+    uint64_t full_since_us;   /* since when there was no room for any change; 0: there was */
     uint16_t sweep_partition; /* being swept out of the store, PARTITION_NONE: none */
     size_t sweep_place;
-    struct log_limit log_full, log_two_partitions;
+    struct log_limit log_full, log_two_partitions, log_late;
     uint64_t source_ended; /* atomic: 1 when the source's port has nothing more, ever */
     uint64_t quiet;        /* atomic: 1 while no frame of ours is on its way anywhere */
     uint64_t n_pending;    /* counter */
@@ -217,6 +224,13 @@ void intake_detach(struct pipeline *pipeline, uint16_t partition);
 bool intake_idle(const struct pipeline *pipeline);
 
 unsigned apply_step(struct pipeline *pipeline, uint64_t now_us);
+/* A document that must come by one partition came by two (R7): counted, and said. */
+void apply_two_partitions(struct pipeline *pipeline, struct slice key, int32_t was, int32_t is,
+                          uint64_t now_us);
+
+/* Rows that were changed longer before their document's newest change than tombstones are kept: if
+ * they were deleted since, that may be forgotten (R6). Counted, and said. */
+void apply_late(struct pipeline *pipeline, struct slice key, unsigned n, uint64_t now_us);
 
 void hydrator_open(struct pipeline *pipeline);
 void hydrator_want(struct pipeline *pipeline, unsigned sink, struct pending *pending);
@@ -227,6 +241,9 @@ void outlet_open(struct pipeline *pipeline, unsigned sink);
 unsigned outlet_flush(struct pipeline *pipeline, unsigned sink, uint64_t now_us);
 void outlet_fails(struct outlet *outlet, uint64_t now_us); /* it took nothing, or gave no answer */
 unsigned outlet_reap(struct pipeline *pipeline, unsigned sink, uint64_t now_us);
+
+/* Every sink has acknowledged the document: its old tombstones need not be kept any more. */
+void pipeline_rested(struct pipeline *pipeline, struct entity *entity);
 
 /* Buries what cannot be kept otherwise: a letter about a document (its JSON is the payload) or an
  * event. False: the letter could not be written and the pipeline failed. */

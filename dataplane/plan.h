@@ -41,6 +41,8 @@ struct plan {
     struct slice key; /* the key column's name */
     enum images images;
     enum emit emit;
+    uint64_t tombstone_retention_us; /* how far behind its document's newest seqno a tombstone is
+                                        kept; 0: for ever. Set at start, after plan_open() */
     unsigned n_tables;
     unsigned root; /* index of the root table */
     struct plan_table tables[PLAN_TABLES_MAX];

@@ -1,8 +1,8 @@
 /*
  * A row is one block: a fixed head, the row id, then the fields one behind the other.
  *
- *     varint column | varint (length << 3 | changed << 2 | own seqno << 1 | hidden) | [8 bytes
- * seqno] | JSON text
+ *     varint column | varint (length << 3 | changed << 2 | own seqno << 1 | hidden)
+ *                   | [8 bytes seqno] | JSON text
  *
  * Most fields of most rows share the row's seqno and have short texts, so a field usually costs two
  * bytes beside its text. Varints are little-endian base 128 (the top bit says that another byte
@@ -303,4 +303,26 @@ int row_order(uint16_t table_a, struct slice id_a, uint16_t table_b, struct slic
     else if (number_a != number_b)
         return number_a ? -1 : 1;
     return order != 0 ? order : slice_compare(id_a, id_b);
+}
+
+bool rows_search(struct row *const *rows, uint32_t n, uint16_t table, struct slice id,
+                 uint32_t *place)
+{
+    uint32_t low = 0, high = n;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = row_order(rows[middle]->table, row_id(rows[middle]), table, id);
+
+        if (order == 0) {
+            *place = middle;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *place = low;
+    return false;
 }

@@ -1,8 +1,7 @@
 /*
  * row.h: one row of a document as the store holds it: an immutable block, swapped whole.
  *
- *     | seqno | bytes | table | ... | row id | column, length, [seqno,] JSON text | column, length,
- * ... |
+ *     | seqno | bytes | table | ... | row id | column, length, [seqno,] JSON text | column, ... |
  *
  * Full images: the row's seqno covers all its fields, a deleted row has none. Partial images: seqno
  * is the one that most cells share (a row without cells: its tombstone), other cells carry their
@@ -77,5 +76,10 @@ uint64_t change_term(const struct change *change, enum images images);
  * order is total: numbers of one value ("1", "01", "1.0") are told apart bytewise, so 0 means the
  * same table and the same bytes. */
 int row_order(uint16_t table_a, struct slice id_a, uint16_t table_b, struct slice id_b);
+
+/* Where the row of that name is among `n` rows in their order, or where it would stand; true if it
+ * is there. */
+bool rows_search(struct row *const *rows, uint32_t n, uint16_t table, struct slice id,
+                 uint32_t *place);
 
 #endif

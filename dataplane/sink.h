@@ -5,8 +5,8 @@
  * shard's end of it, used by that shard's thread alone. Nothing here blocks: work is submitted, and
  * reaped when its answer is there (the port wakes the shard's env).
  *
- *     batch = begin(port);  while (add(port, batch, document) == SINK_ADDED) ...;  submit(port,
- * batch);
+ *     batch = begin(port);  while (add(port, batch, document) == SINK_ADDED) ...;
+ *     submit(port, batch);
  *     ... later ...         batch = reap(port);  one verdict an item;  recycle(port, batch);
  *
  * The port owns its batches and lookups; how many can be out at once is what in_flight says.

@@ -98,6 +98,9 @@ struct source_events {
     /* They will be taken away when this returns: drain (bounded), commit. `lost`: they are gone
      * already. */
     void (*revoking)(void *context, struct source_partition *partitions, unsigned n, bool lost);
+    /* NULL, or called now and then while the source waits for a server within service() or
+     * commit(): the control thread lives. */
+    void (*waiting)(void *context);
 };
 
 /* What may be committed for a partition: everything before `offset` is durable in every sink. */
@@ -148,6 +151,7 @@ struct source_ops {
 
 struct source {
     const struct source_ops *ops;
+    uint64_t session_us; /* a member that is silent for so long loses its partitions; 0: never */
 };
 
 #endif

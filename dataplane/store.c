@@ -5,14 +5,25 @@
  * entities of 512 bytes would fill the store, so chains are short and nothing is ever rehashed
  * under a reader.
  *
- *     replace a row:  new block -> release store into its slot of the row set -> old block to the
- * limbo add a row:      new row set, the slots copied -> release store into entity->rows -> old set
- * to the limbo drop an entity: unlink by a release store -> entity, set and rows to the limbo
+ *     replace a row    new block -> release store into its slot of the row set -> old one to limbo
+ *     add a row        new set, the slots copied -> release store into entity->rows -> old to limbo
+ *     drop an entity   unlink by a release store -> entity, set and rows to limbo
  *
  * The limbo: blocks wait in bags of 61. A full bag is handed to ck_epoch_call() and comes back,
  * when every reader that was inside has left, to give its blocks to the slab. So a freed block
  * costs 8 bytes while it waits and no header while it lives. When the bags run out the writer waits
  * for the readers (they hold no section across a system call, so that is microseconds).
+ *
+ * Eviction is CLOCK: a hand goes round the buckets while more than 13/16 of the slab is live; an
+ * entity that was touched since it passed loses its mark, another one without anything pending is
+ * dropped. That leaves holes of all classes everywhere, which later rows of like sizes fill, but no
+ * span empty. So where empty spans run short (SPARE_PART of the slab), or a large block finds no
+ * run, the slab picks spans to be emptied, and one pass over all buckets drops what lies there:
+ * about as much as was picked. Where that was in vain, because pending entities lie everywhere, it
+ * is tried again only when the need is urgent, and then with twice as much each time.
+ *
+ * Below half of the spare nothing from the log is merged: the rest is for states that are read
+ * back. So what waits for its state can be completed one by one, be written, and be evicted.
  *
  * Invariants: entity->version == residual + sum of row_term() over its rows; rows are sorted and
  * unique by (table, row id); a failed store_apply() has changed nothing.
@@ -22,14 +33,19 @@
 #include "dataplane/base/counter.h"
 #include "dataplane/base/memory.h"
 #include "dataplane/base/slab.h"
+#include "dataplane/store_inside.h"
 
 #include <ck_epoch.h>
 
-#define BYTES_PER_BUCKET 512
-#define SWEEP_BUCKETS    1024
-#define BAG_BLOCKS       61
-#define BAGS             4096
-#define READ_ROWS_MAX    (1u << 20)
+#define BYTES_PER_BUCKET  512
+#define SWEEP_BUCKETS     1024
+#define BAG_BLOCKS        61
+#define BAGS              4096
+#define READ_ROWS_MAX     (1u << 20)
+#define EVICT_BUCKETS     2048 /* looked at a call */
+#define SPARE_PART        32
+#define SPAN_BYTES        ((size_t)65536)
+#define SPARE_BYTES_LEAST (16 * SPAN_BYTES) /* an eighth in a small store */
 
 struct bag {
     ck_epoch_entry_t entry;
@@ -44,10 +60,21 @@ struct store {
     struct merge *merge;
     struct entity **buckets;
     size_t bucket_mask;
+    uint8_t tracked;               /* sinks whose bits rows have in `unsent` */
     uint64_t entities, used_bytes; /* counters */
     struct bag *bag;               /* being filled, NULL: none */
     struct pool bags;
     unsigned bags_out;
+    size_t limbo_bytes; /* of the blocks in bags */
+    struct eviction {
+        size_t hand, pass; /* buckets */
+        bool passing;      /* a pass over picked spans is under way */
+        size_t
+            pick_bytes; /* of the one under way; or twice the last one's, if that gave too little */
+        bool vain;      /* the last pass emptied little: pending entities are everywhere */
+        size_t fruitless; /* buckets looked at since something was dropped */
+        bool dropped_any;
+    } eviction;
     ck_epoch_t epoch;
     ck_epoch_record_t writer;
 };
@@ -76,10 +103,16 @@ struct store *store_open(const struct plan *plan, size_t bytes)
     store->merge = merge_open(plan->images);
     store->buckets = memory_reserve(buckets * sizeof(*store->buckets), "store buckets");
     store->bucket_mask = buckets - 1;
+    store->tracked = UINT8_MAX;
     pool_open(&store->bags, sizeof(struct bag), BAGS, "store limbo");
     ck_epoch_init(&store->epoch);
     ck_epoch_register(&store->epoch, &store->writer, NULL);
     return store;
+}
+
+void store_track(struct store *store, uint8_t sinks)
+{
+    store->tracked = sinks;
 }
 
 /* ---- the limbo ---- */
@@ -88,8 +121,10 @@ static void bag_free(ck_epoch_entry_t *entry)
 {
     struct bag *bag = (struct bag *)entry; /* entry is its first member */
     struct store *store = bag->store;
-    for (uint32_t i = 0; i < bag->n; i++)
+    for (uint32_t i = 0; i < bag->n; i++) {
+        store->limbo_bytes -= slab_block_bytes(store->slab, bag->blocks[i]);
         slab_give(store->slab, bag->blocks[i]);
+    }
     pool_give(&store->bags, bag);
     store->bags_out--;
 }
@@ -118,6 +153,7 @@ static void retire(struct store *store, void *block)
         store->bag->n = 0;
     }
     store->bag->blocks[store->bag->n++] = block;
+    store->limbo_bytes += slab_block_bytes(store->slab, block);
     if (store->bag->n == BAG_BLOCKS)
         bag_hand_over(store);
 }
@@ -128,6 +164,28 @@ void store_reclaim(struct store *store)
     if (store->bags_out > 0)
         (void)ck_epoch_poll(&store->writer);
     counter_set(&store->used_bytes, slab_used_bytes(store->slab));
+}
+
+/* ---- what store_join.c uses ---- */
+
+const struct plan *store_plan(const struct store *store)
+{
+    return store->plan;
+}
+
+void *store_take(struct store *store, size_t bytes)
+{
+    return slab_take(store->slab, bytes);
+}
+
+void store_give(struct store *store, void *block)
+{
+    slab_give(store->slab, block);
+}
+
+void store_retire(struct store *store, void *block)
+{
+    retire(store, block);
 }
 
 /* ---- entities ---- */
@@ -180,6 +238,8 @@ struct entity *store_add(struct store *store, uint64_t hash, struct slice key)
 
 void store_drop(struct store *store, struct entity *entity)
 {
+    /* Without rows it is what a change left that found no room: dropping it makes none either. */
+    bool knew_rows = entity->rows != NULL;
     ASSERT(entity->pending == NULL);
     struct entity **link = bucket_of(store, entity->hash);
     while (*link != entity) {
@@ -193,6 +253,10 @@ void store_drop(struct store *store, struct entity *entity)
     retire(store, entity->rows);
     retire(store, entity);
     counter_add(&store->entities, (uint64_t)-1);
+    if (knew_rows) {
+        store->eviction.dropped_any = true;
+        store->eviction.fruitless = 0;
+    }
 }
 
 bool store_sweep(struct store *store, uint16_t partition, size_t *place)
@@ -209,27 +273,156 @@ bool store_sweep(struct store *store, uint16_t partition, size_t *place)
     return *place > store->bucket_mask;
 }
 
+/* ---- eviction ---- */
+
+static size_t spare_bytes(const struct store *store)
+{
+    size_t bound = slab_bound_bytes(store->slab);
+    size_t least = bound / 8 < SPARE_BYTES_LEAST ? bound / 8 : SPARE_BYTES_LEAST;
+    return bound / SPARE_PART > least ? bound / SPARE_PART : least;
+}
+
+static size_t free_bytes(const struct store *store)
+{
+    return slab_bound_bytes(store->slab) - slab_used_bytes(store->slab);
+}
+
+bool store_has_room(const struct store *store)
+{
+    return free_bytes(store) >= spare_bytes(store) / 2;
+}
+
+bool store_is_whole(const struct store *store)
+{
+    return !store->eviction.dropped_any;
+}
+
+bool store_is_stuck(const struct store *store)
+{
+    return store->eviction.fruitless > 2 * (store->bucket_mask + 1) + EVICT_BUCKETS;
+}
+
+static bool is_crowded(const struct store *store)
+{
+    size_t bound = slab_bound_bytes(store->slab);
+    return slab_live_bytes(store->slab) - store->limbo_bytes > bound / 16 * 13;
+}
+
+static unsigned pass_by(struct store *store, struct entity *entity)
+{
+    if (entity->pending != NULL)
+        return 0;
+    if (entity->touched) {
+        entity->touched = 0;
+        return 0;
+    }
+    unsigned dropped = entity->rows != NULL;
+    store_drop(store, entity);
+    return dropped;
+}
+
+static unsigned turn_hand(struct store *store)
+{
+    struct eviction *eviction = &store->eviction;
+    unsigned dropped = 0;
+    for (unsigned n = 0; n < EVICT_BUCKETS && is_crowded(store); n++) {
+        struct entity *next, *entity = store->buckets[eviction->hand];
+        eviction->fruitless++;
+        for (; entity != NULL; entity = next) {
+            next = entity->next;
+            dropped += pass_by(store, entity);
+        }
+        eviction->hand = (eviction->hand + 1) & store->bucket_mask;
+    }
+    return dropped;
+}
+
+static bool lies_in_picked(const struct store *store, const struct entity *entity)
+{
+    const struct row_set *set = entity->rows;
+    if (slab_drains(store->slab, entity) || (set != NULL && slab_drains(store->slab, set)))
+        return true;
+    for (uint32_t i = 0; set != NULL && i < set->n; i++)
+        if (slab_drains(store->slab, set->rows[i]))
+            return true;
+    return false;
+}
+
+/* Spans are to be emptied, if they run short. */
+static void begin_pass(struct store *store)
+{
+    struct eviction *eviction = &store->eviction;
+    size_t spare = spare_bytes(store), free = free_bytes(store);
+    bool urgent = free < spare / 2 || slab_missing_bytes(store->slab) > 0;
+    if (free >= spare)
+        eviction->vain = false;
+    if (!urgent && (free >= spare || eviction->vain))
+        return;
+    if (free < spare && (!urgent || eviction->pick_bytes < spare))
+        eviction->pick_bytes = spare;
+    if (eviction->pick_bytes > slab_bound_bytes(store->slab))
+        eviction->pick_bytes = slab_bound_bytes(store->slab);
+    slab_drain(store->slab, eviction->pick_bytes);
+    eviction->passing = true;
+    eviction->pass = 0;
+}
+
+static void end_pass(struct store *store)
+{
+    bag_hand_over(store);
+    ck_epoch_barrier(&store->writer); /* what was dropped counts, for the next pass */
+    struct eviction *eviction = &store->eviction;
+    eviction->vain = slab_drain_end(store->slab) * SPAN_BYTES > eviction->pick_bytes / 2;
+    eviction->pick_bytes = eviction->vain ? 2 * eviction->pick_bytes + SPAN_BYTES : 0;
+    eviction->passing = false;
+}
+
+static unsigned go_on_passing(struct store *store)
+{
+    struct eviction *eviction = &store->eviction;
+    unsigned dropped = 0;
+    for (unsigned n = 0; n < EVICT_BUCKETS && eviction->pass <= store->bucket_mask; n++) {
+        struct entity *next, *entity = store->buckets[eviction->pass++];
+        eviction->fruitless++;
+        for (; entity != NULL; entity = next) {
+            next = entity->next;
+            if (entity->pending == NULL && lies_in_picked(store, entity)) {
+                dropped += entity->rows != NULL;
+                store_drop(store, entity);
+            }
+        }
+    }
+    if (eviction->pass > store->bucket_mask)
+        end_pass(store);
+    return dropped;
+}
+
+bool store_evict(struct store *store, uint64_t *evicted)
+{
+    struct eviction *eviction = &store->eviction;
+    unsigned dropped = 0;
+    if (!eviction->passing)
+        begin_pass(store);
+    if (!eviction->passing && !is_crowded(store)) {
+        eviction->fruitless = 0;
+        return false;
+    }
+    if (store->bags_out < BAGS / 2) { /* else readers are behind: first let them leave */
+        dropped = turn_hand(store);
+        if (eviction->passing)
+            dropped += go_on_passing(store);
+    }
+    counter_add(evicted, dropped);
+    return !store_is_stuck(store);
+}
+
 /* ---- rows ---- */
 
 /* Where the row is in the set, or where it would stand; true if it is there. */
 static bool row_search(const struct row_set *set, const struct change *change, uint32_t *place)
 {
-    uint32_t low = 0, high = set != NULL ? set->n : 0;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        const struct row *row = set->rows[middle];
-        int order = row_order(row->table, row_id(row), change->table, change->row_id);
-        if (order == 0) {
-            *place = middle;
-            return true;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *place = low;
-    return false;
+    *place = 0;
+    return set != NULL && rows_search(set->rows, set->n, change->table, change->row_id, place);
 }
 
 /* A copy of the set with room for one row more, the new row in its place; NULL where the store is
@@ -280,6 +473,26 @@ static void note_holder(const struct store *store, struct row *row, const struct
         row->unsent &= (uint8_t)~holder;
 }
 
+struct row *store_make_row(struct store *store, struct row *old, const struct change *change,
+                           uint8_t holder, enum merge_verdict *verdict)
+{
+    struct change joined;
+    *verdict = merge_row(store->merge, old, change, &joined);
+    if (*verdict == MERGE_STALE) {
+        note_holder(store, old, change, holder);
+        return NULL;
+    }
+    struct row *row = slab_take(store->slab, row_bytes(&joined));
+    if (row == NULL) {
+        *verdict = MERGE_FULL;
+        return NULL;
+    }
+    row_write(&joined, store->plan->images, row);
+    row->unsent = store->tracked;
+    note_holder(store, row, change, holder);
+    return row;
+}
+
 enum merge_verdict store_apply(struct store *store, struct entity *entity,
                                const struct change *change, uint8_t holder)
 {
@@ -288,20 +501,12 @@ enum merge_verdict store_apply(struct store *store, struct entity *entity,
     struct row *old = known ? entity->rows->rows[place] : NULL;
     uint64_t old_term = old != NULL ? row_term(old, store->plan->images) : 0;
     uint32_t old_bytes = old != NULL ? old->value_bytes : 0;
+    entity->touched = 1;
 
-    struct change joined;
-    enum merge_verdict verdict = merge_row(store->merge, old, change, &joined);
-    if (verdict == MERGE_STALE) {
-        note_holder(store, old, change, holder);
-        return verdict;
-    }
-
-    struct row *row = slab_take(store->slab, row_bytes(&joined));
+    enum merge_verdict verdict;
+    struct row *row = store_make_row(store, old, change, holder, &verdict);
     if (row == NULL)
-        return MERGE_FULL;
-    row_write(&joined, store->plan->images, row);
-    row->unsent = UINT8_MAX;
-    note_holder(store, row, change, holder);
+        return verdict;
 
     uint64_t term = row_term(row, store->plan->images);
     ASSERT(term >= old_term && entity->version >= old_term);
@@ -316,6 +521,7 @@ enum merge_verdict store_apply(struct store *store, struct entity *entity,
     }
     __atomic_store_n(&entity->version, others + term, __ATOMIC_RELAXED);
     entity->value_bytes = entity->value_bytes - old_bytes + row->value_bytes;
+    store_note_tombstone(store, entity, row);
     return verdict;
 }
 
@@ -333,18 +539,6 @@ void store_landed(struct entity *entity, uint8_t sink, bool written)
             row->unsent &= (uint8_t) ~(row->flying & sink);
         row->flying &= (uint8_t)~sink;
     }
-}
-
-bool store_join_residual(struct entity *entity, uint64_t residual)
-{
-    if (residual <= entity->residual)
-        return true;
-    uint64_t more = residual - entity->residual;
-    if (more > VERSION_MAX - entity->version)
-        return false;
-    entity->residual = residual;
-    __atomic_store_n(&entity->version, entity->version + more, __ATOMIC_RELAXED);
-    return true;
 }
 
 struct document store_document(const struct entity *entity)

@@ -2,13 +2,14 @@
  * store.h: the documents' states of one task on one shard: one writer, any number of readers that
  * never wait.
  *
- *     bucket ─► entity ─► entity        entity ─► row set ─► [ row | row | row ]   in row order,
- * immutable blocks └► pending (while a sink is behind)
+ *     bucket ─► entity ─► entity ─┬► row set ─► [ row | row | row ]  in row order, immutable blocks
+ *                                 └► pending (while a sink is behind)
  *
  * The shard's thread alone writes. A row is replaced by one release store of its pointer, a row set
  * or an entity likewise; what was replaced is freed when no reader can still see it (epochs: Fraser
- * 2004, by Concurrency Kit). All memory is one slab, reserved at start; when it is full,
- * store_apply() says so and the source is paused.
+ * 2004, by Concurrency Kit). All memory is one slab, reserved at start, and bounded: what every
+ * sink has may be evicted (store_evict()) and is read back when it is needed again. Where nothing
+ * can be, store_apply() says that it is full and the source is paused.
  */
 #ifndef WEIR_STORE_H
 #define WEIR_STORE_H
@@ -34,6 +35,8 @@ struct entity {
     uint32_t value_bytes; /* about what its document will take */
     uint16_t partition;   /* slot of the last change */
     uint16_t key_len;
+    uint8_t touched;     /* since store_evict() passed it last */
+    bool has_tombstones; /* rows that store_fold() may once drop; true may be stale */
     char key[];
 };
 
@@ -41,6 +44,10 @@ struct store;
 
 /* Start-up only: everything within `bytes`. */
 struct store *store_open(const struct plan *plan, size_t bytes);
+
+/* Start-up only: the bits of the sinks that are sent what they lack (sink.h, `deltas`). Only for them
+ * rows note it; unless told, for all. */
+void store_track(struct store *store, uint8_t sinks);
 
 /* Shard's thread. The entity of that key; NULL: not known. */
 struct entity *store_find(struct store *store, uint64_t hash, struct slice key);
@@ -64,17 +71,49 @@ MUST_CHECK enum merge_verdict store_apply(struct store *store, struct entity *en
 void store_fly(struct entity *entity, uint8_t sink);
 void store_landed(struct entity *entity, uint8_t sink, bool written);
 
-/* Shard's thread. The terms of purged tombstones that a state which was read back brings along
- * (R2). False: the version would pass VERSION_MAX; nothing was changed. */
-MUST_CHECK bool store_join_residual(struct entity *entity, uint64_t residual);
+/*
+ * Shard's thread. Joins a state that was read back from the sink of the bit `holder`, whole or not
+ * at all: the version is never lower than before, and greater where the entity now has a row, or a
+ * newer one, that it lacked. Joining the same state again changes nothing. What was purged on
+ * either side is counted once (document_purge.c). Adds to *late the rows that are back, or stay,
+ * though the other side may have purged their tombstones.
+ *
+ * MERGE_UPDATE: joined. MERGE_FULL: no room now. MERGE_REJECT: the version would pass VERSION_MAX.
+ */
+MUST_CHECK enum merge_verdict store_join(struct store *store, struct entity *entity,
+                                         const struct document_state *state, uint8_t holder,
+                                         unsigned *late);
 
-/* Shard's thread. Forgets an entity that has nothing pending. */
+/* Shard's thread. Drops the tombstones that are behind the document's horizon; their terms go to
+ * the residual, the version stays. Only while every sink has acknowledged the version, as they may
+ * then be read back without them. Does nothing where the store is full: the next time will do. */
+void store_fold(struct store *store, struct entity *entity);
+
+/* Shard's thread. Forgets an entity that has nothing pending. One without rows is not missed:
+ * nothing was known of it (store_is_whole(), store_is_stuck() and evictions do not count it). */
 void store_drop(struct store *store, struct entity *entity);
 
 /* Shard's thread: drops up to a bounded number of entities that came last by `partition` and have
  * nothing pending; true when the whole store was looked through. Call it a step at a time, *place
  * starts at 0. */
 bool store_sweep(struct store *store, uint16_t partition, size_t *place);
+
+/* Shard's thread: may a change from the log be merged now? False: what room is left is for states
+ * that are read back, so that documents which wait for theirs can be written, and then evicted. */
+bool store_has_room(const struct store *store);
+
+/* Shard's thread, once a step: where room runs short, drops entities that have nothing pending,
+ * least used first; looks at a bounded number and adds what it dropped to *evicted. True: it is
+ * still at it, so do not sleep. */
+bool store_evict(struct store *store, uint64_t *evicted);
+
+/* Shard's thread: did store_evict() look through all of the store in vain? Everything is pending.
+ */
+bool store_is_stuck(const struct store *store);
+
+/* Shard's thread: was nothing dropped so far, for whatever reason? False, for ever: that an entity
+ * is not here says nothing about the sinks (R3). */
+bool store_is_whole(const struct store *store);
 
 /* Shard's thread, once a step: frees what no reader can see any more. */
 void store_reclaim(struct store *store);

@@ -19,9 +19,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define ARENA_KEEP_BYTES ((size_t)4 << 20)
-#define POISON_BYTES     ((size_t)64 << 10)
-#define BUF_KEEP_BYTES   ((size_t)8 << 20)
+#define POISON_BYTES ((size_t)64 << 10)
 
 void arena_open(struct arena *arena, size_t bound_bytes, const char *what)
 {
@@ -58,8 +56,8 @@ struct slice arena_copy(struct arena *arena, struct slice bytes)
 void arena_reset(struct arena *arena)
 {
     poison(arena->base, arena->used);
-    if (arena->used > ARENA_KEEP_BYTES)
-        memory_trim(arena->base, arena->used, ARENA_KEEP_BYTES);
+    if (arena->used > memory_keep_bytes() / 2)
+        memory_trim(arena->base, arena->used, memory_keep_bytes() / 2);
     arena->used = 0;
 }
 
@@ -231,8 +229,8 @@ static void note_peak(struct buf *buf)
 void buf_reset(struct buf *buf)
 {
     note_peak(buf);
-    if (buf->peak > BUF_KEEP_BYTES) {
-        memory_trim(buf->data, buf->peak, BUF_KEEP_BYTES);
+    if (buf->peak > memory_keep_bytes()) {
+        memory_trim(buf->data, buf->peak, memory_keep_bytes());
         buf->peak = 0;
     }
     buf->len = 0;

@@ -27,7 +27,8 @@ MUST_CHECK void *arena_take(struct arena *arena, size_t bytes);
 /* A copy of the slice in the arena; data is NULL where the bound is reached. */
 MUST_CHECK struct slice arena_copy(struct arena *arena, struct slice bytes);
 
-/* Frees everything; pages beyond the first 4 MiB go back to the kernel if they were touched. */
+/* Frees everything; pages beyond half of memory_keep_bytes() go back to the kernel if they were
+ * touched. */
 void arena_reset(struct arena *arena);
 
 /* Bytes appended in order. An append past the bound is dropped whole and sets `overflow`, which
@@ -57,7 +58,8 @@ void buf_put_json_string(struct buf *buf, struct slice text);
 /* RFC 4648 base64, padded, without quotes. */
 void buf_put_base64(struct buf *buf, struct slice bytes);
 
-/* Empty again; pages beyond the first 8 MiB go back to the kernel if they were touched. */
+/* Empty again; pages beyond the first memory_keep_bytes() go back to the kernel if they were
+ * touched. */
 void buf_reset(struct buf *buf);
 
 /* Back to an earlier length (to drop what was half written); clears overflow. */

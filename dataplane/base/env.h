@@ -56,8 +56,8 @@ struct env_ops {
     /* Any thread: the next or current wait() returns. */
     void (*wake)(struct env *env);
 
-    /* Begins a TCP connection (non-blocking, no Nagle delay); *fd is for watch() and the four below.
-     * 0 or -errno. Writable means: it is decided; connected() then gives 0 or -errno. */
+    /* Begins a TCP connection (non-blocking, no Nagle delay); *fd is for watch() and the four
+     * below. 0 or -errno. Writable means: it is decided; connected() then gives 0 or -errno. */
     int (*connect)(struct env *env, const struct sockaddr *address, socklen_t bytes, int *fd);
     int (*connected)(struct env *env, int fd);
 

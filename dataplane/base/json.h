@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define JSON_DEPTH_MAX 128 /* MySQL's own limit for a JSON column is 100 */
 
@@ -83,6 +84,16 @@ const char *json_error_text(enum json_error error);
  * bytes; may not overlap). Returns their count. A lone surrogate becomes U+FFFD. The token must
  * have been scanned. */
 size_t json_unescape(struct slice raw, char *out);
+
+/* What the four digits behind a `\u` mean. The token must have been scanned. */
+uint32_t json_hex4(const char *at);
+
+/* Does the value stand on several lines? They can break between tokens only. */
+bool json_has_breaks(struct slice raw);
+
+/* The value without the white space between its tokens, written to `out` (raw.len bytes; may not
+ * overlap). Returns its length. It must have been scanned. */
+size_t json_join_lines(struct slice raw, char *out);
 
 /* True iff the text is one JSON number token (RFC 8259, section 6), nothing around it. */
 bool json_is_number(struct slice text);

@@ -1,5 +1,6 @@
 /*
- * json_text.c: what a JSON string means, whether bytes are text at all, and errors in words.
+ * json_text.c: what a JSON string means, whether bytes are text at all, errors in words, and values
+ * without the line breaks between their tokens.
  *
  *     "caf\u00e9 \ud83d\ude00"  ──json_unescape()──►  café and one emoji, in UTF-8
  *
@@ -36,8 +37,7 @@ const char *json_error_text(enum json_error error)
     return "unknown error";
 }
 
-/* Four hexadecimal digits; the caller knows that they are there. */
-static uint32_t hex4(const char *at)
+uint32_t json_hex4(const char *at)
 {
     uint32_t number = 0;
 
@@ -77,13 +77,13 @@ static size_t utf8_put(uint32_t point, char *out)
  * moves *at past it. */
 static uint32_t unescape_point(const char **at, const char *end)
 {
-    uint32_t point = hex4(*at);
+    uint32_t point = json_hex4(*at);
 
     *at += 4;
     if (point < 0xd800 || point > 0xdfff)
         return point;
     if (point < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u') {
-        uint32_t low = hex4(*at + 2);
+        uint32_t low = json_hex4(*at + 2);
 
         if (low >= 0xdc00 && low <= 0xdfff) {
             *at += 6;
@@ -158,4 +158,30 @@ bool utf8_valid(struct slice text)
         at += len;
     }
     return true;
+}
+
+bool json_has_breaks(struct slice raw)
+{
+    return memchr(raw.data, '\n', raw.len) != NULL || memchr(raw.data, '\r', raw.len) != NULL;
+}
+
+size_t json_join_lines(struct slice raw, char *out)
+{
+    bool quoted = false;
+    char *to = out;
+
+    for (size_t i = 0; i < raw.len; i++) {
+        char c = raw.data[i];
+
+        if (!quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r'))
+            continue;
+        *to++ = c;
+        if (c == '"') {
+            quoted = !quoted;
+        } else if (c == '\\') { /* Only in a string: what follows it does not end the string. */
+            ASSERT(i + 1 < raw.len);
+            *to++ = raw.data[++i];
+        }
+    }
+    return (size_t)(to - out);
 }

@@ -5,7 +5,8 @@
  * table of them: a total and the seal are all the state. Pages arrive when they are touched.
  *
  *     memory_reserve()          counted; 2 MiB and more in huge pages, as set up
- *     memory_reserve_virtual()  not counted: address space, of which memory_trim() takes pages back
+ *     memory_reserve_virtual()  address space, of which memory_trim() takes pages back;
+ *                               counted with what is kept of it
  *
  * Small reservations always use plain pages: tables of a few KiB would cost 2 MiB each.
  *
@@ -34,7 +35,8 @@
 
 static enum hugepages hugepages_mode = HUGEPAGES_AUTO;
 static atomic_bool sealed;
-static atomic_size_t reserved_bytes;
+static atomic_size_t reserved_bytes, buffer_bytes, library_bytes;
+static size_t keep_bytes = (size_t)8 << 20;
 
 static size_t round_up(size_t bytes, size_t unit)
 {
@@ -119,7 +121,26 @@ void *memory_reserve_virtual(size_t bytes, const char *what)
     at = map(round_up(bytes > 0 ? bytes : 1, page_bytes()), MAP_NORESERVE);
     if (at == MAP_FAILED)
         reserve_failed(bytes, what, errno);
+    atomic_fetch_add_explicit(&buffer_bytes, bytes < keep_bytes ? bytes : keep_bytes,
+                              memory_order_relaxed);
     return at;
+}
+
+void memory_keep(size_t bytes)
+{
+    ASSERT(!atomic_load(&sealed));
+    keep_bytes = bytes;
+}
+
+size_t memory_keep_bytes(void)
+{
+    return keep_bytes;
+}
+
+void memory_count_library(size_t bytes)
+{
+    ASSERT(!atomic_load(&sealed));
+    atomic_fetch_add_explicit(&library_bytes, bytes, memory_order_relaxed);
 }
 
 void memory_trim(void *reserved, size_t bytes, size_t keep)
@@ -146,4 +167,14 @@ void memory_unseal(void)
 size_t memory_reserved_bytes(void)
 {
     return atomic_load_explicit(&reserved_bytes, memory_order_relaxed);
+}
+
+size_t memory_buffer_bytes(void)
+{
+    return atomic_load_explicit(&buffer_bytes, memory_order_relaxed);
+}
+
+size_t memory_library_bytes(void)
+{
+    return atomic_load_explicit(&library_bytes, memory_order_relaxed);
 }

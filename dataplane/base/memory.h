@@ -28,11 +28,24 @@ void *memory_reserve_virtual(size_t bytes, const char *what);
  * kernel. Any thread that owns the buffer. */
 void memory_trim(void *reserved, size_t bytes, size_t keep);
 
+/* How much of a virtual reservation its owner keeps once it was touched; what a larger event or
+ * document needed goes back when it is done with. 8 MiB, unless set; start-up only, before anything
+ * is reserved. Any thread may ask. */
+void memory_keep(size_t bytes);
+size_t memory_keep_bytes(void);
+
+/* Start-up only: a library was told to stay within so many bytes of its own heap. */
+void memory_count_library(size_t bytes);
+
 /* From here on a reservation asserts. memory_unseal() is for tests only. */
 void memory_seal(void);
 void memory_unseal(void);
 
 /* What was reserved with memory_reserve() so far, in bytes. Any thread. */
 size_t memory_reserved_bytes(void);
+
+/* What the virtual reservations take with what is kept of them, and what libraries were told. */
+size_t memory_buffer_bytes(void);
+size_t memory_library_bytes(void);
 
 #endif

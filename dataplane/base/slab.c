@@ -15,8 +15,15 @@
  * that was not found is remembered by its length, so that a full slab says no at once until a span
  * comes back.
  *
- * Invariants: a span in a class list has 0 < taken < capacity; a span with taken == 0 is free;
- * `used_spans` is the number of clear bits.
+ * Draining: a span that is to be emptied is in no list, so nothing more is put there; it is free
+ * when its last block comes back. For a run a window of neighbours is drained, the cheapest one:
+ * its free spans are held back at once and the others as they become empty; when all are held the
+ * window waits for take_run(). A span that was not emptied (somebody still needs a block in it)
+ * costs more next time, so that others get their turn.
+ *
+ * Invariants: a span in a class list has 0 < taken < capacity and does not drain; a span with taken
+ * == 0 is free or held; `used_spans` is the number of clear bits; `live_bytes` is the sum of
+ * slab_block_bytes() over what is taken.
  *
  * What this does not do: move blocks, or know who reads one. A store with concurrent readers defers
  * slab_give().
@@ -35,7 +42,16 @@
 #define NO_SPAN     UINT32_MAX
 #define NO_BLOCK    UINT16_MAX
 
-enum span_state { SPAN_FREE, SPAN_CLASS, SPAN_RUN, SPAN_RUN_INSIDE };
+#define COST_LEVELS  512
+#define STUBBORN_MAX 4
+
+enum span_state { SPAN_FREE, SPAN_CLASS, SPAN_RUN, SPAN_RUN_INSIDE, SPAN_HELD };
+
+/* Neighbours that are emptied to make a run. */
+struct window {
+    uint32_t from, count; /* count 0: there is none */
+    uint32_t held;        /* of them, empty */
+};
 
 struct span {
     uint32_t next,
@@ -45,12 +61,15 @@ struct span {
     uint16_t taken;
     uint8_t class;
     uint8_t state; /* enum span_state */
+    bool draining;
+    uint8_t stubborn; /* how often it could not be emptied */
 };
 
 struct class
 {
     uint32_t block_bytes;
     uint32_t capacity; /* blocks a span */
+    uint32_t charge;   /* a block's part of its span, in bytes */
     uint32_t spans;    /* the first span with room, or NO_SPAN */
 };
 
@@ -63,6 +82,10 @@ struct slab {
     uint32_t run_hint;   /* where the last run ended */
     uint32_t run_failed; /* no run of this length or more was found since a span came back; NO_SPAN:
                             none failed */
+    uint32_t run_missing; /* the longest run that was not found since the last pick; 0: none */
+    uint32_t drain_hint;  /* where the search for spans to be emptied goes on */
+    size_t live_bytes, n_blocks;
+    struct window window;
     struct class classes[CLASS_COUNT];
 };
 
@@ -190,6 +213,8 @@ static void *take_block(struct slab *slab, size_t bytes)
         span->fresh++;
     if (++span->taken == class->capacity)
         list_remove(slab, span);
+    slab->live_bytes += class->charge;
+    slab->n_blocks++;
     return block;
 }
 
@@ -210,26 +235,57 @@ static uint32_t find_run(const struct slab *slab, uint32_t count, uint32_t from,
     return NO_SPAN;
 }
 
+/* Puts the window's held spans back among the free ones, and forgets it. */
+static void release_window(struct slab *slab)
+{
+    const struct window *window = &slab->window;
+
+    for (uint32_t i = window->from; i < window->from + window->count; i++)
+        if (slab->spans[i].state == SPAN_HELD)
+            mark_spans(slab, i, 1, true);
+    slab->window = (struct window){ 0 };
+}
+
+/* Where a run of `count` spans is free; NO_SPAN, and that is remembered, where there is none. */
+static uint32_t place_run(struct slab *slab, uint32_t count)
+{
+    uint32_t start = NO_SPAN;
+
+    if (slab->window.count >= count && slab->window.held == slab->window.count) {
+        start = slab->window.from;
+        release_window(slab);
+        return start;
+    }
+    if (count <= slab->span_count - slab->used_spans && count < slab->run_failed) {
+        start = find_run(slab, count, slab->run_hint, slab->span_count);
+        if (start == NO_SPAN)
+            start = find_run(slab, count, 0, slab->span_count);
+        if (start == NO_SPAN)
+            slab->run_failed = count;
+    }
+    if (start == NO_SPAN && count > slab->run_missing)
+        slab->run_missing = count;
+    return start;
+}
+
 static void *take_run(struct slab *slab, size_t bytes)
 {
     size_t wanted = bytes / SPAN_BYTES + (bytes % SPAN_BYTES != 0);
     uint32_t count, start;
 
-    if (wanted > slab->span_count - slab->used_spans || wanted >= slab->run_failed)
+    if (wanted > slab->span_count)
         return NULL;
     count = (uint32_t)wanted;
-    start = find_run(slab, count, slab->run_hint, slab->span_count);
+    start = place_run(slab, count);
     if (start == NO_SPAN)
-        start = find_run(slab, count, 0, slab->span_count);
-    if (start == NO_SPAN) {
-        slab->run_failed = count;
         return NULL;
-    }
     mark_spans(slab, start, count, false);
     for (uint32_t i = 0; i < count; i++)
         slab->spans[start + i].state = i == 0 ? SPAN_RUN : SPAN_RUN_INSIDE;
     slab->spans[start].next = count;
     slab->run_hint = start + count;
+    slab->live_bytes += count * SPAN_BYTES;
+    slab->n_blocks++;
     unpoison(span_start(slab, &slab->spans[start]), bytes);
     return span_start(slab, &slab->spans[start]);
 }
@@ -251,9 +307,11 @@ struct slab *slab_open(size_t bytes, const char *what)
     for (uint32_t i = 0; i < CLASS_COUNT; i++) {
         uint32_t block_bytes = class_bytes(i);
 
-        slab->classes[i] = (struct class){ .block_bytes = block_bytes,
-                                           .capacity = (uint32_t)(SPAN_BYTES / block_bytes),
-                                           .spans = NO_SPAN };
+        slab->classes[i] =
+            (struct class){ .block_bytes = block_bytes,
+                            .capacity = (uint32_t)(SPAN_BYTES / block_bytes),
+                            .charge = (uint32_t)(SPAN_BYTES / (SPAN_BYTES / block_bytes)),
+                            .spans = NO_SPAN };
     }
     slab->low_hint = 0;
     poison(slab->base, count * SPAN_BYTES);
@@ -285,6 +343,23 @@ static bool block_is_given(const struct slab *slab, const struct span *span, uin
 }
 #endif
 
+/* Spans came back: those of the window are held for its run. */
+static void spans_freed(struct slab *slab, uint32_t from, uint32_t count)
+{
+    struct window *window = &slab->window;
+
+    mark_spans(slab, from, count, true);
+    for (uint32_t i = from; i < from + count; i++) {
+        slab->spans[i].draining = false;
+        slab->spans[i].stubborn = 0;
+        if (i - window->from >= window->count)
+            continue;
+        mark_spans(slab, i, 1, false);
+        slab->spans[i].state = SPAN_HELD;
+        window->held++;
+    }
+}
+
 static void give_block(struct slab *slab, struct span *span, char *block)
 {
     const struct class *class = &slab->classes[span->class];
@@ -294,15 +369,18 @@ static void give_block(struct slab *slab, struct span *span, char *block)
     ASSERT(offset % class->block_bytes == 0 && index < span->fresh);
     ASSERT(span->taken > 0 && index != span->free);
     DASSERT(!block_is_given(slab, span, index));
-    if (span->taken == class->capacity)
+    if (span->taken == class->capacity && !span->draining)
         list_push(slab, span);
     unpoison(block, sizeof(span->free)); /* A block of few bytes was unpoisoned for those only. */
     memcpy(block, &span->free, sizeof(span->free));
     poison(block, class->block_bytes);
     span->free = index;
+    slab->live_bytes -= class->charge;
+    slab->n_blocks--;
     if (--span->taken == 0) {
-        list_remove(slab, span);
-        mark_spans(slab, (uint32_t)(span - slab->spans), 1, true);
+        if (!span->draining)
+            list_remove(slab, span);
+        spans_freed(slab, (uint32_t)(span - slab->spans), 1);
     }
 }
 
@@ -320,7 +398,184 @@ void slab_give(struct slab *slab, void *block)
     ASSERT(span->state == SPAN_RUN && offset % SPAN_BYTES == 0);
     length = span->next;
     poison(block, (size_t)length * SPAN_BYTES);
-    mark_spans(slab, (uint32_t)(span - slab->spans), length, true);
+    slab->live_bytes -= length * SPAN_BYTES;
+    slab->n_blocks--;
+    spans_freed(slab, (uint32_t)(span - slab->spans), length);
+}
+
+/* ---- draining ---- */
+
+/* About how many bytes the owner gives up to have the span emptied: with a block goes what belongs
+ * to it, and that is as much again as a usual block. A span of many small blocks is dear, and one
+ * that could not be emptied is dearer than any like it. */
+static uint64_t drain_cost(const struct slab *slab, const struct span *span)
+{
+    const struct class *class = &slab->classes[span->class];
+    uint64_t usual = slab->n_blocks > 0 ? slab->live_bytes / slab->n_blocks : 0;
+
+    switch ((enum span_state)span->state) {
+    case SPAN_FREE:
+    case SPAN_HELD:
+        return 0;
+    case SPAN_CLASS:
+        return (span->stubborn > 0 ? class->capacity : span->taken) * (class->charge + usual)
+               << 2 * span->stubborn;
+    case SPAN_RUN:
+        return (SPAN_BYTES + usual) << 2 * span->stubborn;
+    case SPAN_RUN_INSIDE:
+        return SPAN_BYTES << 2 * span->stubborn;
+    }
+    ASSERT(false); /* a state outside its enum */
+    return 0;
+}
+
+/* Costs in steps of an eighth or less, so that sorting is counting. */
+static uint32_t cost_level(uint64_t cost)
+{
+    unsigned top = cost < 8 ? 3 : 63 - (unsigned)__builtin_clzll(cost);
+
+    if (cost < 8)
+        return (uint32_t)cost;
+    return (top - 2) * 8 + (uint32_t)(cost >> (top - 3) & 7);
+}
+
+/* How many spans become empty when this one does; 0: it cannot be picked by itself. */
+static uint32_t drain_gain(const struct span *span)
+{
+    if (span->draining)
+        return 0;
+    if (span->state == SPAN_CLASS)
+        return 1;
+    return span->state == SPAN_RUN ? span->next : 0;
+}
+
+static void start_draining(struct slab *slab, struct span *span)
+{
+    if (span->state == SPAN_CLASS && span->taken < slab->classes[span->class].capacity)
+        list_remove(slab, span);
+    span->draining = true;
+}
+
+/* The dearest level that must be picked from to get `wanted` spans, and how many of that level. */
+static uint32_t pick_level(const struct slab *slab, uint32_t wanted, uint32_t *of_level)
+{
+    uint32_t spans[COST_LEVELS] = { 0 }, level = 0;
+
+    for (uint32_t i = 0; i < slab->span_count; i++)
+        spans[cost_level(drain_cost(slab, &slab->spans[i]))] += drain_gain(&slab->spans[i]);
+    while (level < COST_LEVELS - 1 && spans[level] < wanted)
+        wanted -= spans[level++];
+    *of_level = wanted;
+    return level;
+}
+
+static void drain_cheapest(struct slab *slab, uint32_t wanted)
+{
+    uint32_t of_level, level = pick_level(slab, wanted, &of_level);
+
+    for (uint32_t n = 0, i = slab->drain_hint; n < slab->span_count; n++, i++) {
+        struct span *span = &slab->spans[i %= slab->span_count];
+        uint32_t its_level = cost_level(drain_cost(slab, span)), gain = drain_gain(span);
+
+        if (gain == 0 || its_level > level || (its_level == level && of_level == 0))
+            continue;
+        if (its_level == level)
+            of_level -= gain < of_level ? gain : of_level;
+        slab->drain_hint = i + 1;
+        start_draining(slab, span);
+    }
+}
+
+/* The start of the cheapest window of `count` spans. */
+static uint32_t cheapest_window(const struct slab *slab, uint32_t count)
+{
+    uint64_t cost = 0, least = UINT64_MAX;
+    uint32_t best = 0;
+
+    for (uint32_t end = 0; end < slab->span_count; end++) {
+        uint32_t from = end + 1 - count; /* of the window that ends here */
+
+        cost += drain_cost(slab, &slab->spans[end]);
+        if (end >= count)
+            cost -= drain_cost(slab, &slab->spans[end - count]);
+        if (end + 1 < count || cost >= least)
+            continue;
+        least = cost;
+        best = from;
+    }
+    return best;
+}
+
+static void drain_window(struct slab *slab)
+{
+    uint32_t count = slab->run_missing, from = cheapest_window(slab, count);
+
+    slab->window = (struct window){ .from = from, .count = count };
+    /* A run that reaches into the window is emptied as a whole. */
+    while (from > 0 && slab->spans[from].state == SPAN_RUN_INSIDE)
+        from--;
+    for (uint32_t i = from; i < slab->window.from + count; i++) {
+        struct span *span = &slab->spans[i];
+
+        if (span->state == SPAN_FREE) {
+            mark_spans(slab, i, 1, false);
+            span->state = SPAN_HELD;
+            slab->window.held++;
+        } else {
+            start_draining(slab, span);
+        }
+    }
+}
+
+void slab_drain(struct slab *slab, size_t bytes)
+{
+    (void)slab_drain_end(slab);
+    release_window(slab);
+    if (slab->run_missing > 0)
+        drain_window(slab);
+    drain_cheapest(slab, (uint32_t)(bytes / SPAN_BYTES));
+    slab->run_missing = 0;
+}
+
+unsigned slab_drain_end(struct slab *slab)
+{
+    unsigned left = 0;
+
+    for (uint32_t i = 0; i < slab->span_count; i++) {
+        struct span *span = &slab->spans[i];
+
+        if (!span->draining)
+            continue;
+        left++;
+        span->draining = false;
+        if (span->stubborn < STUBBORN_MAX)
+            span->stubborn++;
+        if (span->state == SPAN_CLASS && span->taken < slab->classes[span->class].capacity)
+            list_push(slab, span);
+    }
+    return left;
+}
+
+bool slab_drains(const struct slab *slab, const void *block)
+{
+    return slab->spans[(size_t)((const char *)block - slab->base) / SPAN_BYTES].draining;
+}
+
+size_t slab_missing_bytes(const struct slab *slab)
+{
+    return slab->run_missing * SPAN_BYTES;
+}
+
+size_t slab_live_bytes(const struct slab *slab)
+{
+    return slab->live_bytes;
+}
+
+size_t slab_block_bytes(const struct slab *slab, const void *block)
+{
+    const struct span *span = &slab->spans[(size_t)((const char *)block - slab->base) / SPAN_BYTES];
+
+    return span->state == SPAN_CLASS ? slab->classes[span->class].charge : span->next * SPAN_BYTES;
 }
 
 size_t slab_used_bytes(const struct slab *slab)

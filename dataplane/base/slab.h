@@ -8,6 +8,11 @@
  *
  *     | span: class 48 | span: class 224 | run: one block of 180 KiB ... | free | free |
  *
+ * Small blocks that are given back leave holes that only their class can use. So that memory can go
+ * from one class to another, or to a run, the owner of the blocks can have spans emptied:
+ * slab_drain() picks the cheapest, nothing more is put there, and the owner gives back what
+ * slab_drains() says lies there.
+ *
  * One owner thread. Never returns memory to the kernel.
  */
 #ifndef WEIR_BASE_SLAB_H
@@ -15,6 +20,7 @@
 
 #include "check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +39,26 @@ void slab_give(struct slab *slab, void *block);
 /* Bytes in spans that hold anything, and the bytes of all spans. */
 size_t slab_used_bytes(const struct slab *slab);
 size_t slab_bound_bytes(const struct slab *slab);
+
+/* Bytes in blocks that are taken, each with its part of what is lost at its span's end; and of one
+ * block. */
+size_t slab_live_bytes(const struct slab *slab);
+size_t slab_block_bytes(const struct slab *slab, const void *block);
+
+/* Picks spans to be emptied, in place of those picked before: about `bytes` of those that are
+ * cheapest to empty; and where slab_take() found no run for a large block since the last pick,
+ * besides those that would make one. What becomes empty is free as usual, but for such a run: it is
+ * kept for the large block until the next pick. */
+void slab_drain(struct slab *slab, size_t bytes);
+
+/* Puts spans that could not be emptied back to use; how many that were. */
+unsigned slab_drain_end(struct slab *slab);
+
+/* Does the block lie in a span to be emptied? */
+bool slab_drains(const struct slab *slab, const void *block);
+
+/* Bytes of the run that slab_take() did not find since the last pick; 0: none. */
+size_t slab_missing_bytes(const struct slab *slab);
 
 /* A pool: `count` objects of one size, by pointer or by index (POOL_NONE = no object). */
 #define POOL_NONE UINT32_MAX

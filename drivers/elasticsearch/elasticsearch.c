@@ -178,6 +178,14 @@ static int sink_prepare(struct sink *sink, struct err *err)
     return prepare_run(&es->servers, &names, &es->answer, err);
 }
 
+static int sink_inspect(struct sink *sink, struct findings *findings, struct err *err)
+{
+    struct elasticsearch *es = (struct elasticsearch *)(void *)sink;
+    const struct prepare_names names = { es->index_name, es->side_index_name };
+
+    return inspect_run(&es->servers, &names, &es->answer, findings, err);
+}
+
 static int open_requests(struct elasticsearch *es, struct port *port, struct err *err)
 {
     const struct bulk_options options = { es->bulk_path, es->side_index, es->options.plan,
@@ -228,6 +236,7 @@ static void sink_close(struct sink *sink)
 static const struct sink_ops sink_ops = {
     .name = "elasticsearch",
     .prepare = sink_prepare,
+    .inspect = sink_inspect,
     .port = sink_port_open,
     .close = sink_close,
 };

@@ -6,8 +6,7 @@
  * cannot be put back, so its kind is learnt by the port that reads it.
  *
  *     files[]:  kcat, pipes   -> port 0, in the order given
- *               plain         -> claimed one by one by the ports (`claimed` is an index that only
- * grows)
+ *               plain         -> claimed one by one by the ports (`claimed`, an index, only grows)
  *
  * What this does not do: follow a file that grows. Its end is what read(2) says when the reader
  * gets there.

@@ -4,8 +4,8 @@
  * A file holds one event a line, or lines of `kcat -J`; which of the two its first non-empty line
  * says. Names that end in .gz, .zst or .lz4 are decompressed on the way. `-` is standard input.
  *
- *     plain lines   partition (path, 0), offset = line number from 0, empty lines counted and
- * skipped kcat lines    topic, partition, offset, timestamp, key and headers as they were in Kafka
+ *     plain lines   partition (path, 0), offset = line number from 0, empty ones counted, skipped
+ *     kcat lines    topic, partition, offset, timestamp, key and headers as they were in Kafka
  *
  * A kcat line that is broken, or says something absurd, is handed out as an event of (path, 0) with
  * the line as its payload: the decoder rejects it, and the dead letters keep its bytes.

@@ -1,10 +1,10 @@
 /*
  * assign.c: what happens when the group deals out its partitions.
  *
- *     rebalance: assign -> pending -> committed? -> marks of each? -> how many in all?
+ *     rebalance: assign -> pending -> committed? -> marks of each? -> how many in all? do they fit?
  *                                        '-- every service(): one more try, bounded --'
- *                       -> queues taken out -> events.assigned -> rd_kafka_assign with explicit
- * offsets rebalance: revoke -> events.revoking (drains, commits) -> rd_kafka_unassign
+ *                       -> queues taken out -> events.assigned -> rd_kafka_assign, explicit offsets
+ *     rebalance: revoke -> events.revoking (drains, commits) -> rd_kafka_unassign
  *
  * - The callback that brings an assignment does not answer it: asking the brokers for commits and
  * marks may take any number of tries, and the control thread must stay able to stop. librdkafka
@@ -23,11 +23,11 @@
 
 #include "dataplane/clock.h"
 
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ASK_MS_MAX    2000
+#define ASK_AGAIN_US  UINT64_C(500000)
 #define REJOIN_US_MAX UINT64_C(30000000)
 
 static bool cooperative(const struct kafka_source *source)
@@ -157,37 +157,6 @@ static bool ask_marks(struct kafka_source *source, int timeout_ms)
     return true;
 }
 
-static bool is_subscribed(const struct kafka_source *source, const regex_t *expressions,
-                          const char *topic)
-{
-    for (unsigned i = 0; i < source->n_topics; i++) {
-        if (source->topics[i][0] != '^' ? strcmp(source->topics[i], topic) == 0
-                                        : regexec(&expressions[i], topic, 0, NULL, 0) == 0)
-            return true;
-    }
-    return false;
-}
-
-static unsigned count_partitions(const struct kafka_source *source,
-                                 const struct rd_kafka_metadata *metadata)
-{
-    regex_t *expressions = calloc(source->n_topics + 1, sizeof(*expressions));
-    unsigned total = 0;
-
-    ASSERT(expressions);
-    for (unsigned i = 0; i < source->n_topics; i++) /* They were compiled once before, in open. */
-        if (source->topics[i][0] == '^')
-            ASSERT(regcomp(&expressions[i], source->topics[i], REG_EXTENDED | REG_NOSUB) == 0);
-    for (int i = 0; i < metadata->topic_cnt; i++)
-        if (is_subscribed(source, expressions, metadata->topics[i].topic))
-            total += (unsigned)metadata->topics[i].partition_cnt;
-    for (unsigned i = 0; i < source->n_topics; i++)
-        if (source->topics[i][0] == '^')
-            regfree(&expressions[i]);
-    free(expressions);
-    return total;
-}
-
 /* How many partitions our topics have in all. True once it is known. */
 static bool ask_total(struct kafka_source *source, int timeout_ms, unsigned *total)
 {
@@ -198,7 +167,7 @@ static bool ask_total(struct kafka_source *source, int timeout_ms, unsigned *tot
         retry_later(source, "all partitions", error);
         return false;
     }
-    *total = count_partitions(source, metadata);
+    *total = kafka_topics_count(source, metadata);
     rd_kafka_metadata_destroy(metadata);
     return true;
 }
@@ -251,20 +220,26 @@ void kafka_assign_step(struct kafka_source *source, unsigned timeout_ms)
     uint64_t until = kafka_now_us() + timeout_ms * UINT64_C(1000);
     unsigned total = 0;
 
-    if (!pending->partitions)
+    if (!pending->partitions || kafka_now_us() < pending->ask_us)
         return;
     if (!pending->committed_known && !ask_committed(source, ASK_MS_MAX))
         return;
     pending->committed_known = true;
     while (pending->at < pending->partitions->cnt) {
+        kafka_waits(source);
         if (!ask_marks(source, ASK_MS_MAX))
             return;
         pending->at++;
         if (kafka_now_us() > until)
             return; /* The rest in the next service(): the control thread has other work too. */
     }
-    if (ask_total(source, ASK_MS_MAX, &total))
+    kafka_waits(source);
+    if (!ask_total(source, ASK_MS_MAX, &total))
+        return;
+    if (kafka_topics_fit(source))
         finish_assignment(source, total);
+    else
+        pending->ask_us = kafka_now_us() + ASK_AGAIN_US;
 }
 
 /* Takes the partitions of the list out of those we own. Returns how many that were; told[] is
@@ -292,7 +267,8 @@ static void revoke(struct kafka_source *source, const rd_kafka_topic_partition_l
 {
     struct kafka_partition **gone = calloc(source->n_owned + 1, sizeof(struct kafka_partition *));
     struct source_partition *told = calloc(source->n_owned + 1, sizeof(*told));
-    bool lost = rd_kafka_assignment_lost(source->consumer) != 0;
+    bool lost = rd_kafka_assignment_lost(source->consumer) != 0 || /* or given to our namesake */
+                rd_kafka_fatal_error(source->consumer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
     unsigned n;
 
     ASSERT(gone && told);

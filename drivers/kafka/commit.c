@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define ANSWER_MS_MAX 10000
+#define LOOK_MS       500
 
 static rd_kafka_topic_partition_list_t *list_of(const struct source_commit *commits, unsigned n)
 {
@@ -90,10 +91,10 @@ static rd_kafka_resp_err_t wait_for(struct kafka_source *source, uint64_t number
     uint64_t until = kafka_now_us() + ANSWER_MS_MAX * 1000;
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
-    for (uint64_t now = kafka_now_us(); now < until; now = kafka_now_us()) {
-        rd_kafka_event_t *answer =
-            rd_kafka_queue_poll(source->commits, (int)((until - now) / 1000) + 1);
+    while (kafka_now_us() < until) {
+        rd_kafka_event_t *answer = rd_kafka_queue_poll(source->commits, LOOK_MS);
 
+        kafka_waits(source);
         if (answer && take_answer(source, answer, number, &error))
             break;
     }

@@ -7,6 +7,7 @@
 #include "dataplane/base/log.h"
 
 #include <librdkafka/rdkafka.h>
+#include <regex.h>
 #include <stdatomic.h>
 
 /* A partition that is ours. Control holds it from assign to revoke, a port from attach to detach;
@@ -27,8 +28,11 @@ struct kafka_pending {
     rd_kafka_topic_partition_list_t *partitions; /* NULL: none */
     struct source_partition *told;               /* one for each */
     bool committed_known;
-    int at; /* how many have their marks */
+    int at;          /* how many have their marks */
+    uint64_t ask_us; /* not before this */
 };
+
+struct kafka_topic;
 
 struct kafka_source {
     struct source source;
@@ -37,9 +41,15 @@ struct kafka_source {
     rd_kafka_t *consumer;
     rd_kafka_queue_t *commits; /* where the answers to commits arrive */
     char **topics;
+    regex_t *expressions; /* of the topics that begin with ^; n_topics of room */
     unsigned n_topics;
-    char *brokers;
-    bool start_latest;
+    char *brokers, *group, *instance; /* instance: group.instance.id, "": none */
+    bool start_latest, partitioned_by_key;
+    struct kafka_topic *seen; /* n_seen topics that exist, topics.c */
+    unsigned n_seen;
+    bool fitted;             /* co-partitioned topics had equally many partitions once, */
+    uint64_t apart_until_us; /* and have not any more: until when that is borne, 0: they have */
+    struct err refusal;      /* code: the log cannot be read as it is; ends the source */
     bool closing;
     unsigned rejoin_assigns;  /* no commits until so many assignments came, */
     uint64_t rejoin_until_us; /* or until then */
@@ -56,8 +66,19 @@ struct kafka_source {
     char why[256];
 };
 
-/* conf.c: the consumer's configuration, owned by the caller; NULL with *err. */
+/* conf.c: the consumer's configuration, owned by the caller; NULL with *err. And an option's value
+ * in it, "" where it is unset. */
 rd_kafka_conf_t *kafka_conf(const struct kafka_options *options, struct err *err);
+void kafka_conf_get(const rd_kafka_conf_t *conf, const char *name, char *value, size_t value_bytes);
+
+/* Counts what librdkafka may take by that configuration (memory.h). */
+void kafka_conf_count(const rd_kafka_conf_t *conf);
+
+/* topics.c, control thread. How many partitions our topics have in all; what changed since the last
+ * time is said. Then: may they be read together? False: not now, or (source->refusal) never. */
+unsigned kafka_topics_count(struct kafka_source *source, const struct rd_kafka_metadata *metadata);
+bool kafka_topics_fit(struct kafka_source *source);
+void kafka_topics_free(struct kafka_source *source);
 
 /* assign.c, control thread. */
 void kafka_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t error,
@@ -79,5 +100,8 @@ unsigned kafka_port_out(const struct kafka_port *port);
 struct kafka_port *kafka_port_close(struct kafka_port *port);
 
 uint64_t kafka_now_us(void);
+
+/* The control thread waits for a server, and lives. */
+void kafka_waits(const struct kafka_source *source);
 
 #endif

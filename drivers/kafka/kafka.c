@@ -1,8 +1,8 @@
 /*
  * kafka.c: control's half of the source `kafka`: the consumer, what it says, and its end.
  *
- *     service: consumer_poll (rebalances, errors) -> answers to commits -> a pending assignment's
- * next step
+ *     service: consumer_poll (rebalances, errors) -> answers to commits
+ *                                                 -> a pending assignment's next step
  *                                                 -> can a broker be reached?
  *
  * librdkafka says that a broker went away, again and again, and never that one is back. So trouble
@@ -14,7 +14,6 @@
  */
 #include "drivers/kafka/internal.h"
 
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +33,12 @@ uint64_t kafka_now_us(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void kafka_waits(const struct kafka_source *source)
+{
+    if (source->events->waiting)
+        source->events->waiting(source->events->context);
 }
 
 /* librdkafka's own lines. What the error callback tells as well is kept for debugging. */
@@ -114,8 +119,17 @@ static int check_fatal(struct kafka_source *source, struct err *err)
     char why[400];
     rd_kafka_resp_err_t error = rd_kafka_fatal_error(source->consumer, why, sizeof(why));
 
+    if (source->refusal.code != 0) {
+        *err = source->refusal;
+        return -1;
+    }
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
+    if (error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+        return err_set(err, EXIT_CONFIG,
+                       "kafka: another process took our place in group %s: it has the same "
+                       "group.instance.id `%s`; give each node one of its own",
+                       source->group, source->instance);
     return err_set(err, EXIT_UNAVAILABLE, "kafka: %s: %s", rd_kafka_err2name(error), why);
 }
 
@@ -133,7 +147,9 @@ static int service(struct source *base, unsigned timeout_ms, struct err *err)
         wait_ms = 0;
     }
     kafka_commit_answers(source);
+    kafka_waits(source);
     kafka_assign_step(source, timeout_ms);
+    kafka_waits(source);
     probe(source, timeout_ms);
     return check_fatal(source, err);
 }
@@ -178,10 +194,17 @@ static bool reached(struct source *base, char *why, size_t why_bytes)
 
 static void free_source(struct kafka_source *source)
 {
-    for (unsigned i = 0; source->topics && i < source->n_topics; i++)
+    for (unsigned i = 0; source->topics && i < source->n_topics; i++) {
+        if (source->topics[i] && source->topics[i][0] == '^')
+            regfree(&source->expressions[i]);
         free(source->topics[i]);
+    }
     free(source->topics);
+    free(source->expressions);
+    kafka_topics_free(source);
     free(source->brokers);
+    free(source->group);
+    free(source->instance);
     free(source->owned);
     free(source);
 }
@@ -242,25 +265,37 @@ static int keep_options(struct kafka_source *source, const struct kafka_options 
                         struct err *err)
 {
     source->start_latest = options->start_latest;
+    source->partitioned_by_key = options->partitioned_by_key;
     source->brokers = strdup(options->n_brokers > 0 ? options->brokers[0] : "");
+    source->group = strdup(options->group);
     source->topics = calloc(options->n_topics + 1, sizeof(char *));
-    if (!source->brokers || !source->topics)
+    source->expressions = calloc(options->n_topics + 1, sizeof(*source->expressions));
+    if (!source->brokers || !source->group || !source->topics || !source->expressions)
         return err_set(err, EXIT_SOFTWARE, "no memory for the source kafka");
     for (unsigned i = 0; i < options->n_topics; i++) {
-        regex_t expression;
+        const char *topic = options->topics[i];
 
-        source->topics[i] = strdup(options->topics[i]);
+        if (topic[0] == '^' &&
+            regcomp(&source->expressions[i], topic, REG_EXTENDED | REG_NOSUB) != 0)
+            return err_set(err, EXIT_CONFIG, "kafka: %s is not a regular expression", topic);
+        source->topics[i] = strdup(topic);
         source->n_topics = i + 1;
         if (!source->topics[i])
             return err_set(err, EXIT_SOFTWARE, "no memory for the source kafka");
-        if (options->topics[i][0] != '^')
-            continue;
-        if (regcomp(&expression, options->topics[i], REG_EXTENDED | REG_NOSUB) != 0)
-            return err_set(err, EXIT_CONFIG, "kafka: %s is not a regular expression",
-                           options->topics[i]);
-        regfree(&expression);
     }
     return 0;
+}
+
+/* What the consumer's configuration, once the user's part is in it, means for control. */
+static void keep_conf(struct kafka_source *source, const rd_kafka_conf_t *conf)
+{
+    char value[300];
+
+    kafka_conf_get(conf, "session.timeout.ms", value, sizeof(value));
+    source->source.session_us = strtoull(value, NULL, 10) * 1000;
+    kafka_conf_get(conf, "group.instance.id", value, sizeof(value));
+    source->instance = strdup(value);
+    ASSERT(source->instance);
 }
 
 static int open_consumer(struct kafka_source *source, const struct kafka_options *options,
@@ -271,6 +306,8 @@ static int open_consumer(struct kafka_source *source, const struct kafka_options
 
     if (!conf)
         return -1;
+    keep_conf(source, conf);
+    kafka_conf_count(conf);
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_log_cb(conf, logged);
     rd_kafka_conf_set_error_cb(conf, errored);

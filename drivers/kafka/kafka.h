@@ -6,6 +6,9 @@
  * Commits carry the partition's clock as their metadata. Offsets are never stored or committed by
  * librdkafka on its own.
  *
+ * A process that another one with the same group.instance.id replaced ends with EXIT_CONFIG, and so
+ * does one whose topics, partitioned by key, have not equally many partitions.
+ *
  * A partition without a commit starts at the log's beginning or end (start_latest). A commit that
  * the log does not reach any more starts at the beginning of what is left, with a warning. A record
  * that is not after its partition's last one (a log that was cut and grew again) has `rewind` set,
@@ -30,7 +33,8 @@ struct kafka_options {
     unsigned n_topics;
     const char *group;
     const char *client_id;   /* NULL: librdkafka's */
-    bool partitioned_by_key; /* range assignment, so that partitions of one number stay together */
+    bool partitioned_by_key; /* rows of a document come by partitions of one number: several topics
+                                need range assignment and equally many partitions */
     bool start_latest;
     const struct kafka_setting
         *options; /* for librdkafka, as they are; not those that are weir's own */

@@ -1,8 +1,8 @@
 /*
  * port.c: a shard's half of the source `kafka`: polls the queues of its partitions.
  *
- *     librdkafka's threads -> partition queue -> rd_kafka_consume_batch_queue -> records ->
- * release: destroy
+ *     librdkafka's threads -> partition queue -> rd_kafka_consume_batch_queue -> records
+ *                                  |                                -> release: destroy
  *                                  '-> eventfd -> the shard's env
  *
  * A queue writes to the eventfd when it becomes non-empty. So a queue that was seen empty is left

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define BUSY_TIMEOUT_MS 5000
+#define CACHE_BYTES     ((size_t)32 << 20) /* a batch of documents from all over must fit */
 
 enum statement { BEGIN_READ, BEGIN_WRITE, COMMIT, SHOW, HIDE, REMOVE, FIND, FIND_SIDE, STATEMENTS };
 
@@ -345,6 +346,19 @@ static int keep_mode(void *is_wal, int n, char **values, char **names)
     return 0;
 }
 
+size_t database_cache_bytes(void)
+{
+    return CACHE_BYTES;
+}
+
+static int set_cache(struct database *database)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), "PRAGMA cache_size = -%zu", CACHE_BYTES >> 10);
+    return execute(database, text, "");
+}
+
 /* Durable at commit; checkpoints come after several batches' pages, not after each. */
 static int set_up(struct database *database, const char *path, struct err *err)
 {
@@ -357,10 +371,9 @@ static int set_up(struct database *database, const char *path, struct err *err)
         code =
             sqlite3_exec(database->handle, "PRAGMA journal_mode = WAL", keep_mode, &is_wal, NULL);
     if (code == SQLITE_OK)
-        code = execute(database,
-                       "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8192;"
-                       " PRAGMA cache_size = -32768",
-                       "");
+        code = execute(database, "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8192", "");
+    if (code == SQLITE_OK)
+        code = set_cache(database);
     if (code != SQLITE_OK)
         return fail_open(database, path, code, err);
     return is_wal

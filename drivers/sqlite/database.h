@@ -37,6 +37,9 @@ MUST_CHECK int database_open(struct database **database, const char *path, const
                              struct err *err);
 void database_close(struct database *database); /* NULL is fine */
 
+/* What SQLite's cache of pages may take of the heap. */
+size_t database_cache_bytes(void);
+
 /* True, or FAILED. `write` takes the lock for writing at once. After a commit that failed, roll
  * back. */
 MUST_CHECK bool database_begin(struct database *database, bool write);

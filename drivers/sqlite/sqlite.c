@@ -25,6 +25,7 @@
 
 #include "dataplane/base/log.h"
 #include "dataplane/base/memory.h"
+#include "drivers/sqlite/inspect.h"
 #include "drivers/sqlite/port.h"
 
 #include <pthread.h>
@@ -310,6 +311,13 @@ static int sqlite_prepare(struct sink *base, struct err *err)
     return created;
 }
 
+static int inspect(struct sink *base, struct findings *findings, struct err *err)
+{
+    (void)err; /* A file can always be asked. */
+    sqlite_inspect(((struct sqlite_sink *)base)->options.path, findings);
+    return 0;
+}
+
 static void sqlite_close(struct sink *base)
 {
     struct sqlite_sink *sink = (struct sqlite_sink *)base;
@@ -332,6 +340,7 @@ static void sqlite_close(struct sink *base)
 static const struct sink_ops sqlite_ops = {
     .name = "sqlite",
     .prepare = sqlite_prepare,
+    .inspect = inspect,
     .port = sqlite_port_open,
     .close = sqlite_close,
 };
@@ -350,6 +359,7 @@ struct sink *sqlite_sink_open(const struct sqlite_options *options, struct err *
                       options->path);
         return NULL;
     }
+    memory_count_library(database_cache_bytes());
     sink = calloc(1, sizeof(*sink));
     if (!sink) {
         (void)err_set(err, EXIT_SOFTWARE, "sqlite: %s: out of memory", options->path);

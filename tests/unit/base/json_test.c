@@ -519,6 +519,29 @@ static void strings_unescape_to_utf8(void **state)
     }
 }
 
+static const struct {
+    struct slice raw, text;
+} broken_lines[] = {
+    { TEXT("1"), TEXT("1") },
+    { TEXT("[1,\r\n\t2, 3 ]"), TEXT("[1,2,3]") },
+    { TEXT("{\n\"a b\" : \" c\"\n}"), TEXT("{\"a b\":\" c\"}") },
+    { TEXT("[\"a\\\" \\\\\",\n\" \"]"), TEXT("[\"a\\\" \\\\\",\" \"]") },
+};
+
+static void broken_lines_are_joined_outside_strings_only(void **state)
+{
+    /* White space in strings stays, an escaped quote ends none. */
+    (void)state;
+    for (size_t i = 0; i < ROWS(broken_lines); i++) {
+        struct slice raw = broken_lines[i].raw;
+        char out[64];
+
+        assert_true(json_has_breaks(raw) == (memchr(raw.data, '\n', raw.len) != NULL));
+        assert_true(
+            slice_equal((struct slice){ out, json_join_lines(raw, out) }, broken_lines[i].text));
+    }
+}
+
 static void numbers_follow_the_rfc(void **state)
 {
     static const char *good[] = { "0",    "-0",  "1",    "-12",  "1.0",
@@ -591,6 +614,7 @@ int main(void)
         cmocka_unit_test(walk_of_a_bad_object_ends_with_the_error),
         cmocka_unit_test(broken_promise_of_scanned_text_stays_in_the_text),
         cmocka_unit_test(strings_unescape_to_utf8),
+        cmocka_unit_test(broken_lines_are_joined_outside_strings_only),
         cmocka_unit_test(numbers_follow_the_rfc),
         cmocka_unit_test(utf8_accepts_exactly_the_scalar_values),
         cmocka_unit_test(every_error_has_a_text),

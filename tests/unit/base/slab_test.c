@@ -48,14 +48,21 @@ static void random_takes_and_gives_never_overlap(void **state)
      * empty. */
     static struct held held[400];
     struct slab *slab = slab_open((size_t)4 << 20, "a test");
+    size_t live = 0;
     unsigned refused = 0;
 
     (void)state;
     for (int round = 0; round < 100000; round++) {
         struct held *one = &held[any(400)];
 
+        if (any(300) == 0)
+            slab_drain(slab, any(8 * SPAN));
+        if (any(300) == 0)
+            slab_drain_end(slab);
+        assert_int_equal(slab_live_bytes(slab), live);
         if (one->block) {
             assert_untouched(one);
+            live -= slab_block_bytes(slab, one->block);
             slab_give(slab, one->block);
             one->block = NULL;
             continue;
@@ -68,6 +75,9 @@ static void random_takes_and_gives_never_overlap(void **state)
         }
         assert_int_equal((uintptr_t)one->block % 8, 0);
         fill(one, (unsigned char)any(256));
+        live += slab_block_bytes(slab, one->block);
+        assert_true(slab_block_bytes(slab, one->block) >= one->bytes);
+        assert_true(live <= slab_used_bytes(slab));
         assert_true(slab_used_bytes(slab) <= slab_bound_bytes(slab));
     }
     for (size_t i = 0; i < 400; i++) {
@@ -77,6 +87,8 @@ static void random_takes_and_gives_never_overlap(void **state)
         slab_give(slab, held[i].block);
     }
     assert_true(refused > 0); /* The slab was small enough to be full at times. */
+    slab_drain(slab, 0);      /* It may hold a run back for one of those; */
+    slab_drain(slab, 0);      /* the next pick lets it go. */
     assert_int_equal(slab_used_bytes(slab), 0);
     assert_non_null(slab_take(slab, slab_bound_bytes(slab))); /* Nothing is left behind anywhere. */
 }
@@ -115,6 +127,137 @@ static void full_slab_says_no_and_works_again_after_a_give(void **state)
         assert_int_equal(slab_used_bytes(slab), 0);
     }
     free(blocks);
+}
+
+/* Gives back what lies in the picked spans; how many that were. */
+static unsigned give_drained(struct slab *slab, void **blocks, unsigned count)
+{
+    unsigned given = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (blocks[i] == NULL || !slab_drains(slab, blocks[i]))
+            continue;
+        slab_give(slab, blocks[i]);
+        blocks[i] = NULL;
+        given++;
+    }
+    return given;
+}
+
+/* A slab of 64 spans, full of blocks of 320 bytes (204 a span), of which each `hole`th was given
+ * back, so that no span is empty. */
+static struct slab *holed_slab(void **blocks, unsigned *count, unsigned hole)
+{
+    struct slab *slab = slab_open(64 * SPAN, "a test");
+
+    *count = take_all(slab, 320, blocks, 20000);
+    for (unsigned i = 0; i < *count; i += hole) {
+        slab_give(slab, blocks[i]);
+        blocks[i] = NULL;
+    }
+    return slab;
+}
+
+static void drained_spans_serve_another_class(void **state)
+{
+    /* Room for 163 blocks more a span than is taken, but all of it in holes of the wrong size. Four
+     * spans are to become free: that may cost what four spans hold, not more. */
+    static void *blocks[20000];
+    unsigned count;
+    struct slab *slab = holed_slab(blocks, &count, 5);
+
+    (void)state;
+    assert_null(slab_take(slab, 1000));
+    slab_drain(slab, 4 * SPAN);
+    assert_in_range(give_drained(slab, blocks, count), 1, 4 * 204);
+    assert_int_equal(slab_bound_bytes(slab) - slab_used_bytes(slab), 4 * SPAN);
+    slab_drain_end(slab);
+    for (unsigned i = 0; i < 4 * (SPAN / 1024); i++)
+        assert_non_null(slab_take(slab, 1000));
+    assert_null(slab_take(slab, 1000));
+}
+
+static void cheapest_spans_are_drained_first(void **state)
+{
+    /* One span holds 3 blocks, the others 163: it is the one. */
+    static void *blocks[20000];
+    unsigned count;
+    struct slab *slab = holed_slab(blocks, &count, 5);
+
+    (void)state;
+    for (unsigned i = 30 * 204; i < 31 * 204; i++) {
+        if (blocks[i] == NULL || i % 68 == 1)
+            continue;
+        slab_give(slab, blocks[i]);
+        blocks[i] = NULL;
+    }
+    slab_drain(slab, SPAN);
+    assert_in_range(give_drained(slab, blocks, count), 1, 3);
+    assert_int_equal(slab_bound_bytes(slab) - slab_used_bytes(slab), SPAN);
+}
+
+static void draining_span_takes_nothing_more(void **state)
+{
+    /* Each block that is taken while spans drain lies elsewhere; those put back to use take again.
+     */
+    static void *blocks[20000];
+    unsigned count, taken = 0;
+    struct slab *slab = holed_slab(blocks, &count, 5);
+    void *block;
+
+    (void)state;
+    slab_drain(slab, 10 * SPAN);
+    for (; (block = slab_take(slab, 320)) != NULL; taken++)
+        assert_false(slab_drains(slab, block));
+    slab_drain_end(slab);
+    assert_non_null(block = slab_take(slab, 320));
+    for (taken++; slab_take(slab, 320) != NULL; taken++)
+        assert_false(slab_drains(slab, block));
+    assert_int_equal(taken, (count + 4) / 5);
+}
+
+static void large_block_gets_neighbours_emptied(void **state)
+{
+    /* 200,000 bytes take a run of four spans. Nobody else may have what was emptied for it. */
+    static void *blocks[20000];
+    unsigned count;
+    struct slab *slab = holed_slab(blocks, &count, 5);
+
+    (void)state;
+    assert_int_equal(slab_missing_bytes(slab), 0);
+    assert_null(slab_take(slab, 200000));
+    assert_int_equal(slab_missing_bytes(slab), 4 * SPAN);
+    slab_drain(slab, 0);
+    assert_int_equal(slab_missing_bytes(slab), 0);
+    assert_in_range(give_drained(slab, blocks, count), 1, 4 * 204);
+    slab_drain_end(slab);
+    assert_null(slab_take(slab, 1000));
+    assert_non_null(slab_take(slab, 200000));
+    assert_null(slab_take(slab, 1000));
+}
+
+static void run_that_stays_is_sought_elsewhere(void **state)
+{
+    /* One block of the first window is never given back: the next window is another one. */
+    static void *blocks[20000];
+    unsigned count, pinned = 0;
+    struct slab *slab = holed_slab(blocks, &count, 5);
+    void *pin;
+
+    (void)state;
+    assert_null(slab_take(slab, 200000));
+    slab_drain(slab, 0);
+    while (blocks[pinned] == NULL || !slab_drains(slab, blocks[pinned]))
+        pinned++;
+    pin = blocks[pinned];
+    blocks[pinned] = NULL;
+    (void)give_drained(slab, blocks, count);
+    slab_drain_end(slab);
+    assert_null(slab_take(slab, 200000));
+    slab_drain(slab, 0);
+    assert_false(slab_drains(slab, pin));
+    (void)give_drained(slab, blocks, count);
+    assert_non_null(slab_take(slab, 200000));
 }
 
 static void class_loses_an_eighth_at_most(void **state)
@@ -304,6 +447,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_takes_and_gives_never_overlap),
         cmocka_unit_test(full_slab_says_no_and_works_again_after_a_give),
+        cmocka_unit_test(drained_spans_serve_another_class),
+        cmocka_unit_test(cheapest_spans_are_drained_first),
+        cmocka_unit_test(draining_span_takes_nothing_more),
+        cmocka_unit_test(large_block_gets_neighbours_emptied),
+        cmocka_unit_test(run_that_stays_is_sought_elsewhere),
         cmocka_unit_test(class_loses_an_eighth_at_most),
         cmocka_unit_test(empty_span_serves_any_class_again),
         cmocka_unit_test(run_fits_between_others),

@@ -59,6 +59,19 @@ static void defaults_are_those_of_the_help(void **state)
     assert_null(arguments.task);
 }
 
+static void check_asks_the_servers_only_where_it_is_told_to(void **state)
+{
+    struct arguments arguments;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(parse("weir check a.yaml", &arguments, &err), 0);
+    assert_false(arguments.live);
+    assert_int_equal(parse("weir check --json a.yaml --live", &arguments, &err), 0);
+    assert_int_equal(arguments.command, COMMAND_CHECK);
+    assert_true(arguments.live && arguments.json);
+}
+
 static void questions_take_socket_task_and_json(void **state)
 {
     static const struct {
@@ -136,7 +149,9 @@ static void wrong_usage_says_what_is_wrong(void **state)
         { "weir run --no-such-option a.yaml", "has no option --no-such-option" },
         { "weir run --until-and a.yaml", "did you mean --until-end" },
         { "weir run a.yaml --json", "has no option --json" },
-        { "weir check --live a.yaml", "has no option --live" },
+        { "weir run --live a.yaml", "has no option --live" },
+        { "weir check a.yaml --json", "--json is for --live" },
+        { "weir check a.yaml --live --print", "do not go together" },
         { "weir check a.yaml --until-end", "has no option --until-end" },
         { "weir run a.yaml --until-end=yes", "takes no value" },
         { "weir run a.yaml --until-end --wait", "--wait DURATION" },
@@ -166,7 +181,7 @@ static void help_names_every_command_and_its_options(void **state)
         const char *words;
     } rows[] = {
         { COMMAND_RUN, "weir run CONFIG|--until-end|--wait|--log-format|--log-level" },
-        { COMMAND_CHECK, "weir check CONFIG|--print" },
+        { COMMAND_CHECK, "weir check CONFIG|--print|--live|--json" },
         { COMMAND_STATUS, "weir status|--task|--socket|--json|WEIR_SOCKET" },
         { COMMAND_GET, "weir get KEY|--task|--socket|--json|WEIR_SOCKET" },
         { COMMAND_LAG, "weir lag|--task|--socket|--json|WEIR_SOCKET" },
@@ -194,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_takes_its_options_anywhere),
         cmocka_unit_test(defaults_are_those_of_the_help),
+        cmocka_unit_test(check_asks_the_servers_only_where_it_is_told_to),
         cmocka_unit_test(questions_take_socket_task_and_json),
         cmocka_unit_test(key_that_begins_with_a_dash_comes_after_two),
         cmocka_unit_test(help_is_asked_for_in_every_way),

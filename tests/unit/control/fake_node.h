@@ -1,9 +1,9 @@
 /*
  * fake_node.h: a node without threads: one task, two shards, their stores with a few documents.
  *
- *     shard 0:  order "1001": root, buyer, items 4 and 10 (5 deleted)     every sink has it
- *     shard 1:  order "a/b c": root                                       `search` has an older
- * version order "gone": root deleted                                every sink has it
+ *     shard 0:  order "1001": root, buyer, items 4 and 10 (5 deleted)   every sink has it
+ *     shard 1:  order "a/b c": root                                     `search` has an older one
+ *               order "gone": root deleted                              every sink has it
  *
  * Counters are set by hand, each to a number of its own, so that a swapped field shows.
  */

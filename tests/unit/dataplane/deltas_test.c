@@ -158,6 +158,22 @@ static void of_a_partial_row_that_all_hold_only_what_changes_is_marked(void **st
     assert_string_equal(marked(entity), "bc");
 }
 
+/* Sinks that are sent whole documents, and those that there are none of, lack nothing: a row that the
+ * others hold is not sent to them again with each cell that changes. */
+static void only_sinks_that_are_sent_what_they_lack_count(void **state)
+{
+    (void)state;
+    store_track(stores[IMAGES_PARTIAL], B);
+    struct entity *entity = entity_new(IMAGES_PARTIAL);
+    assert_int_equal(put(IMAGES_PARTIAL, entity, 1, "a1b1c1", 0), MERGE_INSERT);
+    assert_int_equal(the_row(entity)->unsent, B);
+    land(entity, B);
+    assert_int_equal(put(IMAGES_PARTIAL, entity, 2, "b2", 0), MERGE_UPDATE);
+    assert_string_equal(marked(entity), "b");
+    assert_int_equal(the_row(entity)->unsent, B);
+    store_track(stores[IMAGES_PARTIAL], UINT8_MAX);
+}
+
 /* A sink that is down for long still finds all it lacks among the marked cells. */
 static void cells_stay_marked_while_one_sink_lacks_them(void **state)
 {
@@ -211,6 +227,7 @@ int main(void)
         cmocka_unit_test(what_was_read_back_is_held_by_its_sink_alone),
         cmocka_unit_test(a_partial_row_joined_with_what_a_sink_holds_is_unsent_to_it),
         cmocka_unit_test(of_a_partial_row_that_all_hold_only_what_changes_is_marked),
+        cmocka_unit_test(only_sinks_that_are_sent_what_they_lack_count),
         cmocka_unit_test(cells_stay_marked_while_one_sink_lacks_them),
         cmocka_unit_test(cells_that_a_tombstone_hides_are_marked),
     };

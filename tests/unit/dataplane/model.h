@@ -4,6 +4,7 @@
  *
  *     model_log.c     the random numbers, events, their decoder, the plan, an env
  *     model_sink.c    a server with external versions and a side index, and the ports to it
+ *     model_cells.c   a server that merges instead
  *     model_truth.c   what a document must be in the end, from the log alone
  *
  * All is of one thread, and the caller's. A history is its seed: no time, no address enters it.
@@ -12,6 +13,7 @@
 #define WEIR_TESTS_MODEL_H
 
 #include "dataplane/pipeline.h"
+#include "tests/unit/dataplane/model_cells.h"
 
 enum { KEYS_MAX = 5, ROWS = 5, MESSAGE_ROWS = 8, FLIGHTS = 2, DOCS = 3, LOOKUPS = 2, ASKED = 2 };
 
@@ -49,6 +51,10 @@ void model_source_attach(struct source_port *port, uint16_t partition, void *han
 void model_source_release(struct source_port *port, struct record *records, unsigned n);
 bool model_source_ended(struct source_port *port);
 
+/* Drops the document from the store, if it is there and nothing of it is pending: as eviction may
+ * at any time. */
+void model_evict(struct pipeline *pipeline, unsigned key);
+
 /* An env whose time is the number of steps played. */
 struct model_env {
     struct env env;
@@ -76,16 +82,21 @@ struct written {
     uint64_t version, sent_at;
     bool shown;
     uint64_t seqno[ROWS];
+    size_t len;      /* of the text, where it is cells */
+    uint64_t oldest; /* the server's, when it was sent */
     char text[TEXT_BYTES];
 };
 
 struct model_server {
     const struct plan *plan;
+    struct model_cells *cells; /* it merges, and this is what it keeps; else NULL */
     uint64_t *random;
     const uint64_t *now;
     bool version_is_newest; /* a broken rule: see ordering_world.h */
     bool forgets_deleted;   /* a broken rule: no side index */
+    bool forgets_residual;  /* a broken rule: states come back without it */
     bool fails;             /* lookups come back without an answer */
+    uint64_t oldest;        /* seqno that is not committed: the world's to tell */
     struct kept docs[KEYS_MAX], side[KEYS_MAX];
     unsigned went_back; /* writes that took a newer row away (full images) */
 };
@@ -95,6 +106,7 @@ struct model_port {
     struct sink_port port;
     struct model_server *server;
     struct buf *scratch; /* to render into: its pipeline's */
+    struct rows *rows;   /* of a server that merges */
     struct flying {
         struct sink_batch batch;
         struct sink_item items[DOCS];
@@ -137,5 +149,13 @@ void truth_take(struct truth *row, const struct event *event, uint64_t seqno, en
 
 /* True if what the server keeps is the document that the rows make. */
 bool truth_holds(const struct truth rows[ROWS], const struct kept *doc);
+
+/* The same of a state that a server which merges gives back: every value and every seqno. `forgets`:
+ * tombstones may be gone. */
+bool truth_holds_state(const struct truth rows[ROWS], const struct plan *plan,
+                       const struct document_state *state, bool forgets);
+
+/* Which row of ROWS that is. */
+unsigned model_row(struct slice table, struct slice id);
 
 #endif

@@ -156,6 +156,15 @@ bool model_source_ended(struct source_port *port)
     return false;
 }
 
+void model_evict(struct pipeline *pipeline, unsigned key)
+{
+    char text[] = { 'k', (char)('0' + key) };
+    struct slice name = { text, sizeof(text) };
+    struct entity *entity = store_find(pipeline->store, key_hash(name), name);
+    if (entity != NULL && entity->pending == NULL)
+        store_drop(pipeline->store, entity);
+}
+
 uint64_t model_env_now(const struct model_env *env)
 {
     return 1000000 + *env->now * env->step_us;

@@ -23,7 +23,7 @@ static struct sink_batch *sink_begin(struct sink_port *port)
     return NULL;
 }
 
-static unsigned row_of(struct slice table, struct slice id)
+unsigned model_row(struct slice table, struct slice id)
 {
     static const char *const names[] = { "t.root", "t.a", "t.b" };
     for (unsigned row = 0; row < 3; row++)
@@ -47,9 +47,22 @@ static void fill_seqnos(const struct plan *plan, const struct document *document
     memset(write->seqno, 0, sizeof(write->seqno));
     for (unsigned i = 0; i < document->n_rows; i++) {
         const struct row *row = document->rows[i];
-        write->seqno[row_of(plan->tables[row->table].name, row_id(row))] =
+        write->seqno[model_row(plan->tables[row->table].name, row_id(row))] =
             row->seqno > row->tombstone ? row->seqno : row->tombstone;
     }
+}
+
+/* What a server that merges is sent: no more than it lacks. */
+static void fill_cells(struct model_port *port, const struct document *document,
+                       struct written *write)
+{
+    struct buf *out = port->scratch;
+    buf_reset(out);
+    (void)rows_write(port->rows, document, SLICE("r"), out);
+    ASSERT(out->len <= TEXT_BYTES && !out->overflow);
+    if (out->len > 0)
+        memcpy(write->text, out->data, out->len);
+    write->len = out->len;
 }
 
 static enum sink_add sink_add(struct sink_port *port, struct sink_batch *batch,
@@ -64,6 +77,10 @@ static enum sink_add sink_add(struct sink_port *port, struct sink_batch *batch,
     write->version = server->version_is_newest ? newest_seqno(document) : document->version;
     write->shown = document_shown(server->plan, document);
     fill_seqnos(server->plan, document, write);
+    if (server->cells != NULL) {
+        fill_cells(model_of(port), document, write);
+        return SINK_ADDED;
+    }
     buf_reset(out);
     document_render(server->plan, document, true, out);
     ASSERT(out->len < TEXT_BYTES && !out->overflow);
@@ -75,8 +92,10 @@ static enum sink_add sink_add(struct sink_port *port, struct sink_batch *batch,
 static void sink_submit(struct sink_port *port, struct sink_batch *batch)
 {
     struct flying *flying = (struct flying *)batch;
-    for (unsigned i = 0; i < batch->n; i++)
+    for (unsigned i = 0; i < batch->n; i++) {
         flying->writes[i].sent_at = *model_of(port)->server->now;
+        flying->writes[i].oldest = model_of(port)->server->oldest;
+    }
     flying->state = OUT;
 }
 
@@ -104,10 +123,11 @@ static void keep(struct kept *kept, const struct written *write)
     strcpy(kept->text, write->text);
 }
 
-static bool goes_back(const struct kept *doc, const struct written *write)
+/* A row that is there no more was deleted and `purges`. */
+static bool goes_back(const struct kept *doc, const struct written *write, bool purges)
 {
     for (unsigned row = 0; row < ROWS; row++)
-        if (write->seqno[row] < doc->seqno[row])
+        if (write->seqno[row] < doc->seqno[row] && (!purges || write->seqno[row] != 0))
             return true;
     return false;
 }
@@ -115,6 +135,10 @@ static bool goes_back(const struct kept *doc, const struct written *write)
 bool model_write(struct model_server *server, const struct written *write, bool cut)
 {
     struct kept *side = &server->side[write->key], *doc = &server->docs[write->key];
+    if (server->cells != NULL) {
+        cells_apply(server->cells, write->key, (struct slice){ write->text, write->len });
+        return true;
+    }
     if (!write->shown && !server->forgets_deleted) {
         if (!side->there || side->version < write->version)
             keep(side, write);
@@ -123,7 +147,7 @@ bool model_write(struct model_server *server, const struct written *write, bool 
     }
     if (doc->there && write->version <= doc->version)
         return false;
-    if (doc->there && server->plan->images == IMAGES_FULL && goes_back(doc, write))
+    if (doc->there && server->plan->images == IMAGES_FULL && goes_back(doc, write, server->plan->tombstone_retention_us != 0))
         server->went_back++;
     keep(doc, write);
     doc->deleted = !write->shown;
@@ -133,6 +157,8 @@ bool model_write(struct model_server *server, const struct written *write, bool 
 
 void model_collect(struct model_server *server, unsigned steps)
 {
+    if (server->cells != NULL)
+        cells_compact(server->cells);
     for (struct kept *doc = server->docs; doc < server->docs + KEYS_MAX; doc++)
         if (doc->there && doc->deleted && *server->now - doc->at > steps)
             doc->there = false;
@@ -176,12 +202,33 @@ static void found(const struct model_server *server, struct asked *asked, unsign
     if (parsed != 0)
         fprintf(stderr, "# %s: %s\n", err.text, kept->text);
     ASSERT(parsed == 0 && state->has_state);
+    if (server->forgets_residual)
+        state->residual = 0;
     item->found = LOOKUP_FOUND;
 }
 
-static void answer(const struct model_server *server, struct asked *asked)
+static void answer_cells(const struct model_server *server, struct rows *rows, struct asked *asked)
+{
+    for (unsigned i = 0; i < asked->lookup.n; i++) {
+        struct lookup_item *item = &asked->items[i];
+        *item = (struct lookup_item){ .found = LOOKUP_ABSENT };
+        if (server->fails && model_below(server->random, 6) == 0) {
+            item->found = LOOKUP_AGAIN;
+        } else if (cells_read(server->cells, asked->keys[i], rows, &asked->arena, &item->states[0],
+                              &item->version)) {
+            item->found = LOOKUP_FOUND;
+            item->n_states = item->states[0].has_state;
+        }
+    }
+}
+
+static void answer(const struct model_server *server, struct rows *rows, struct asked *asked)
 {
     arena_reset(&asked->arena);
+    if (server->cells != NULL) {
+        answer_cells(server, rows, asked);
+        return;
+    }
     for (unsigned i = 0; i < asked->lookup.n; i++) {
         const struct kept *doc = &server->docs[asked->keys[i]],
                           *side = &server->side[asked->keys[i]];
@@ -204,7 +251,7 @@ static struct sink_lookup *lookup_reap(struct sink_port *port)
     asked->state = ANSWERED;
     asked->lookup.failed_whole = server->fails && model_below(server->random, 6) == 0;
     if (!asked->lookup.failed_whole)
-        answer(server, asked);
+        answer(server, model_of(port)->rows, asked);
     return &asked->lookup;
 }
 static void lookup_recycle(struct sink_port *port, struct sink_lookup *lookup)
@@ -230,6 +277,9 @@ void model_port_start(struct model_port *port, struct model_server *server)
 {
     port->port.ops = &sink_ops;
     port->server = server;
+    port->port.deltas = server->cells != NULL;
+    if (server->cells != NULL) /* what a process knows of columns ends with it */
+        port->rows = rows_open(server->plan, SLICE("d"));
     for (unsigned i = 0; i < FLIGHTS; i++)
         port->flights[i].state = FREE;
     for (struct asked *asked = port->asked; asked < port->asked + LOOKUPS; asked++) {

@@ -77,3 +77,55 @@ bool truth_holds(const struct truth rows[ROWS], const struct kept *doc)
             return false;
     return true;
 }
+
+static const struct change *find_change(const struct plan *plan, const struct document_state *state,
+                                        unsigned row)
+{
+    for (unsigned i = 0; i < state->n_changes; i++)
+        if (model_row(plan->tables[state->changes[i].table].name, state->changes[i].row_id) == row)
+            return &state->changes[i];
+    return NULL;
+}
+
+/* How many columns it shows, and whether each is the truth's. */
+static unsigned shown_right(const struct truth *row, const struct plan *plan,
+                            const struct change *change, bool *right)
+{
+    unsigned shown = 0;
+    for (uint32_t i = 0; i < change->n_fields; i++) {
+        const struct field *field = &change->fields[i];
+        struct columns *columns = plan->tables[change->table].columns;
+        unsigned c = columns_intern(columns, SLICE("x")) != field->column;
+        char value[16];
+        if (field->value.data == NULL)
+            continue;
+        (void)snprintf(value, sizeof(value), "%u", row->value[c]);
+        shown++;
+        *right = *right && slice_equal(field->value, slice_of(value)) &&
+                 (field->seqno != 0 ? field->seqno : change->seqno) == row->cell[c];
+    }
+    return shown;
+}
+
+static bool row_holds(const struct truth *row, const struct plan *plan, const struct change *change,
+                      bool forgets)
+{
+    unsigned alive = (row->cell[0] > row->deleted) + (row->cell[1] > row->deleted);
+    bool right = true;
+    if (change == NULL)
+        return alive == 0 && (forgets || !row->known);
+    if (plan->images == IMAGES_FULL && alive == 0 && change->seqno != row->deleted)
+        return false;
+    if (plan->images == IMAGES_PARTIAL && !forgets && change->tombstone != row->deleted)
+        return false;
+    return shown_right(row, plan, change, &right) == alive && right;
+}
+
+bool truth_holds_state(const struct truth rows[ROWS], const struct plan *plan,
+                       const struct document_state *state, bool forgets)
+{
+    for (unsigned row = 0; row < ROWS; row++)
+        if (!row_holds(&rows[row], plan, find_change(plan, state, row), forgets))
+            return false;
+    return true;
+}

@@ -35,6 +35,7 @@ struct world {
     unsigned n_events;
     struct message log[PARTS][EVENTS_MAX]; /* one row each */
     unsigned log_n[PARTS];
+    uint64_t log_seqno[PARTS][EVENTS_MAX]; /* what the clock gives them */
     struct model_server server;
     int64_t committed[PARTS];
     uint64_t committed_clock[PARTS];

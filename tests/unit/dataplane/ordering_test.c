@@ -8,6 +8,8 @@
 #include "tests/unit/dataplane/histories.h"
 #include "tests/unit/dataplane/ordering_world.h"
 
+enum { RETENTION_US = 45 }; /* a history lasts about 250, an event is late by up to 40 */
+
 static bool play(uint64_t seed, const void *rules)
 {
     return world_ends_right(seed, rules);
@@ -55,6 +57,47 @@ static void partial_images_converge_on_one_node(void **state)
     all_right(&(struct world_rules){ .nodes = 1, .images = IMAGES_PARTIAL }, 200);
 }
 
+/* Tombstones are purged after a while that no event is late by. */
+static void purged_tombstones_change_nothing_on_one_node(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 1, .retention_us = RETENTION_US }, 300);
+}
+static void purged_tombstones_change_nothing_on_a_keyed_log(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 2, .by_key = true, .retention_us = RETENTION_US },
+              300);
+}
+static void purged_tombstones_change_nothing_for_partial_images(void **state)
+{
+    (void)state;
+    all_right(
+        &(struct world_rules){
+            .nodes = 2, .by_key = true, .images = IMAGES_PARTIAL, .retention_us = RETENTION_US },
+        200);
+}
+
+/* Memory that forgets documents at any time does not bring back what was purged. */
+static void purged_tombstones_and_eviction_go_together(void **state)
+{
+    (void)state;
+    all_right(
+        &(struct world_rules){
+            .nodes = 2, .by_key = true, .retention_us = RETENTION_US, .evicts = true },
+        150);
+}
+
+/* Commits that lie further back than tombstones are kept bring deleted rows back, until the deletion
+ * is read again too: here each row comes by one partition, so it is. */
+static void events_older_than_the_retention_end_right_where_a_row_comes_by_one_partition(
+    void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 1, .retention_us = RETENTION_US, .reads_late = true },
+              200);
+}
+
 static void r1_broken_clock_not_carried_is_caught(void **state)
 {
     (void)state;
@@ -69,6 +112,33 @@ static void r3_broken_no_hydration_is_caught(void **state)
 {
     (void)state;
     some_wrong(&(struct world_rules){ .nodes = 2, .by_key = true, .no_hydration = true }, 100);
+}
+/* Stores that lose what they may lose, at any moment: a document that comes again is read back. */
+static void evicting_nodes_converge(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 1, .evicts = true }, 200);
+    all_right(&(struct world_rules){ .nodes = 2, .by_key = true, .evicts = true }, 200);
+    all_right(
+        &(struct world_rules){
+            .nodes = 2, .by_key = true, .images = IMAGES_PARTIAL, .evicts = true },
+        150);
+}
+
+/* A node that created its index empty reads nothing back, until it evicts for the first time. */
+static void evicting_node_that_began_empty_converges(void **state)
+{
+    (void)state;
+    all_right(&(struct world_rules){ .nodes = 1, .begins_empty = true }, 100);
+    all_right(&(struct world_rules){ .nodes = 1, .begins_empty = true, .evicts = true }, 300);
+}
+static void r3_broken_absence_trusted_after_eviction_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(
+        &(struct world_rules){
+            .nodes = 1, .begins_empty = true, .evicts = true, .trusts_absence = true },
+        300);
 }
 static void r4_broken_store_trusted_over_assignments_is_caught(void **state)
 {
@@ -85,6 +155,14 @@ static void r6_broken_state_of_deleted_documents_forgotten_is_caught(void **stat
     (void)state;
     some_wrong(&(struct world_rules){ .nodes = 2, .by_key = true, .forgets_deleted = true }, 200);
 }
+static void r6_broken_terms_of_purged_tombstones_forgotten_is_caught(void **state)
+{
+    (void)state;
+    some_wrong(
+        &(struct world_rules){
+            .nodes = 2, .by_key = true, .retention_us = RETENTION_US, .forgets_residual = true },
+        300);
+}
 static void r7_broken_two_writers_of_one_document_is_caught(void **state)
 {
     (void)state;
@@ -99,12 +177,22 @@ int main(void)
         cmocka_unit_test(three_nodes_converge_on_a_keyed_log),
         cmocka_unit_test(partial_images_converge),
         cmocka_unit_test(partial_images_converge_on_one_node),
+        cmocka_unit_test(purged_tombstones_change_nothing_on_one_node),
+        cmocka_unit_test(purged_tombstones_change_nothing_on_a_keyed_log),
+        cmocka_unit_test(purged_tombstones_change_nothing_for_partial_images),
+        cmocka_unit_test(purged_tombstones_and_eviction_go_together),
+        cmocka_unit_test(
+            events_older_than_the_retention_end_right_where_a_row_comes_by_one_partition),
+        cmocka_unit_test(evicting_nodes_converge),
+        cmocka_unit_test(evicting_node_that_began_empty_converges),
         cmocka_unit_test(r1_broken_clock_not_carried_is_caught),
         cmocka_unit_test(r2_broken_version_is_the_newest_seqno_is_caught),
         cmocka_unit_test(r3_broken_no_hydration_is_caught),
+        cmocka_unit_test(r3_broken_absence_trusted_after_eviction_is_caught),
         cmocka_unit_test(r4_broken_store_trusted_over_assignments_is_caught),
         cmocka_unit_test(r5_broken_commit_before_acknowledgement_is_caught),
         cmocka_unit_test(r6_broken_state_of_deleted_documents_forgotten_is_caught),
+        cmocka_unit_test(r6_broken_terms_of_purged_tombstones_forgotten_is_caught),
         cmocka_unit_test(r7_broken_two_writers_of_one_document_is_caught),
     };
     memory_setup(

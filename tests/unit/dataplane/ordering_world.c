@@ -33,6 +33,20 @@ static void source_detach(struct source_port *port, uint16_t partition)
     node_of_source(port)->owns[partition] = false;
 }
 
+/* Is the record there yet? Where tombstones are purged, nothing that is not committed may be older
+ * than the newest record by more than they are kept: the log comes only so fast. */
+static bool is_there(const struct world *world, unsigned part, int64_t offset)
+{
+    if (world->rules.retention_us == 0 || world->rules.reads_late)
+        return true;
+    for (unsigned i = 0; i < PARTS; i++)
+        if (world->committed[i] < (int64_t)world->log_n[i] &&
+            world->log_seqno[part][offset] >
+                world->log_seqno[i][world->committed[i]] + world->rules.retention_us)
+            return false;
+    return true;
+}
+
 static int source_poll(struct source_port *port, struct record *records, unsigned max,
                        struct err *err)
 {
@@ -41,7 +55,8 @@ static int source_poll(struct source_port *port, struct record *records, unsigne
     unsigned part = world_below(world, PARTS), n = 0, most = 1 + world_below(world, 3);
     (void)err;
     while (node->owns[part] && n < max && n < most &&
-           node->position[part] < (int64_t)world->log_n[part]) {
+           node->position[part] < (int64_t)world->log_n[part] &&
+           is_there(world, part, node->position[part])) {
         int64_t offset = node->position[part]++;
         records[n++] = (struct record){
             .kind = RECORD_EVENT,
@@ -136,6 +151,7 @@ static void node_commit(struct world *world, struct node *node, unsigned part)
 
 static void node_revoke(struct world *world, struct node *node, unsigned part)
 {
+    node->knows_all = false;
     node_commit(world, node, part);
     intake_detach(node->pipeline, (uint16_t)part);
     if (!world->rules.trusts_store)
@@ -229,12 +245,36 @@ static void write_log(struct world *world)
     }
 }
 
+/* The clock's rule, written apart from clock.c. */
+static void number_log(struct world *world)
+{
+    for (unsigned part = 0; part < PARTS; part++) {
+        uint64_t seqno = 0;
+        for (unsigned i = 0; i < world->log_n[part]; i++) {
+            uint64_t stamp = world->log[part][i].rows[0]->stamp;
+            seqno = seqno + 1 > stamp ? seqno + 1 : stamp;
+            world->log_seqno[part][i] = seqno;
+        }
+    }
+}
+
+/* What an eviction leaves is a store that is not whole; where that rule is broken, nobody knows. */
+bool __real_store_is_whole(const struct store *store);
+bool __wrap_store_is_whole(const struct store *store);
+static bool eviction_is_hidden;
+bool __wrap_store_is_whole(const struct store *store)
+{
+    return eviction_is_hidden || __real_store_is_whole(store);
+}
+
 static void step(struct world *world, bool faults)
 {
     struct node *node = &world->nodes[world_below(world, world->rules.nodes)];
     unsigned dice = world_below(world, 100);
     world->now++;
     late_arrives(world);
+    if (world->rules.evicts && world_below(world, 4) == 0)
+        model_evict(node->pipeline, world_below(world, KEYS));
     if (dice < 60) {
         (void)pipeline_step(node->pipeline, model_env_now(&node->env));
     } else if (dice < 83) {
@@ -273,30 +313,29 @@ static bool drained(struct world *world)
 static void open_plan(struct world *world)
 {
     world->plan = model_plan(world->rules.images);
+    world->plan->tombstone_retention_us = world->rules.retention_us;
     world->server = (struct model_server){ .plan = world->plan,
                                            .random = &world->random,
                                            .now = &world->now,
                                            .version_is_newest = world->rules.version_is_newest,
-                                           .forgets_deleted = world->rules.forgets_deleted };
+                                           .forgets_deleted = world->rules.forgets_deleted,
+                                           .forgets_residual = world->rules.forgets_residual };
     world->partitions = partitions_open();
     for (int part = 0; part < PARTS; part++)
         ASSERT(partitions_slot(world->partitions, "log", part) == part);
 }
 
-/* True if every document that the sink keeps is what the log says: the clock's rule written apart
- * from clock.c. */
+/* True if every document that the sink keeps is what the log says. */
 static bool documents_right(const struct world *world)
 {
     struct truth truth[KEYS][ROWS] = { 0 };
     bool right = true;
-    for (unsigned part = 0; part < PARTS; part++) {
-        uint64_t seqno = 0;
+    for (unsigned part = 0; part < PARTS; part++)
         for (unsigned i = 0; i < world->log_n[part]; i++) {
             const struct event *event = world->log[part][i].rows[0];
-            seqno = seqno + 1 > event->stamp ? seqno + 1 : event->stamp;
-            truth_take(&truth[event->key][event->row], event, seqno, world->rules.images);
+            truth_take(&truth[event->key][event->row], event, world->log_seqno[part][i],
+                       world->rules.images);
         }
-    }
     for (unsigned key = 0; key < KEYS; key++)
         right = truth_holds(truth[key], &world->server.docs[key]) && right;
     return right;
@@ -312,8 +351,12 @@ bool world_ends_right(uint64_t seed, const struct world_rules *rules)
         world->committed_clock[part] = SEQNO_EPOCH;
     open_plan(world);
     write_log(world);
+    number_log(world);
     for (unsigned i = 0; i < rules->nodes; i++)
         node_start(world, &world->nodes[i]);
+    for (unsigned i = 0; i < rules->nodes; i++)
+        world->nodes[i].knows_all = rules->begins_empty;
+    eviction_is_hidden = rules->trusts_absence;
     for (unsigned part = 0; part < PARTS; part++)
         node_assign(world, &world->nodes[world_below(world, rules->nodes)], part);
 

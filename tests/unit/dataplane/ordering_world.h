@@ -19,12 +19,19 @@ struct world_rules {
     unsigned nodes;
     bool by_key; /* a document's events all lie in one partition */
     enum images images;
+    uint64_t retention_us;  /* of tombstones; 0: none is purged. The log is read and committed fast
+                               enough that nothing older is ever read again */
+    bool reads_late;        /* it is not: see the limits in docs/ORDERING.md */
     bool forgets_clock;     /* R1: commits carry no clock */
     bool version_is_newest; /* R2: the sink is given the greatest seqno instead of the sum */
-    bool no_hydration;      /* R3 */
-    bool trusts_store;      /* R4: an assignment is no reason to read back */
-    bool ignores_holds;     /* R5: what was read is committed */
-    bool forgets_deleted;   /* R6: no side index */
+    bool evicts;            /* what is not pending is dropped from the stores at random */
+    bool begins_empty;     /* R3's shortcut holds until a partition moves or something is evicted */
+    bool no_hydration;     /* R3 */
+    bool trusts_absence;   /* R3: with `begins_empty`, eviction is no reason to read back */
+    bool trusts_store;     /* R4: an assignment is no reason to read back */
+    bool ignores_holds;    /* R5: what was read is committed */
+    bool forgets_deleted;  /* R6: no side index */
+    bool forgets_residual; /* R6: the terms of purged tombstones are not read back */
 };
 
 /* Plays one history; true if every document ends as the log says. */

@@ -5,6 +5,7 @@
  *     stress_world.c   the log, faults, the order of steps, and what must hold in the end
  *     stress_node.c    nodes: shards, the source's ports, what control tells them, landing writes
  *     stress_commit.c  commits, and what must hold at each of them
+ *     stress_broken.c  rules broken on purpose
  */
 #ifndef WEIR_TESTS_STRESS_MODEL_H
 #define WEIR_TESTS_STRESS_MODEL_H
@@ -69,6 +70,10 @@ struct world {
     unsigned n_events;
     struct partition_log log[PARTS];
     struct model_server sinks[STRESS_SINKS];
+    struct model_cells cells[STRESS_SINKS];
+    uint64_t newest;         /* seqno that any node has read */
+    struct rows *rows;       /* to look at the cells */
+    struct arena arena;      /* for what is seen there */
     bool buried[STRESS_SINKS][KEYS]; /* the sink refused the document once: it may lack rows */
     struct dead_letters letters;
     struct late {
@@ -81,6 +86,19 @@ struct world {
     struct plan *plan;
     struct task_partitions *partitions;
 };
+
+/* From here on stress_broken.c breaks that rule. */
+void break_rule(enum stress_break rule);
+
+/* The first seqno that is not committed. */
+uint64_t world_oldest(const struct world *world);
+
+/* Has the log gone on since the write was sent by more than tombstones are kept? A request does not
+ * live so long. */
+bool world_outlives(const struct world *world, const struct written *write);
+
+/* What a merging sink has of the key; valid until the next call. */
+struct document_state world_state(struct world *world, unsigned sink, unsigned key);
 
 /* A seeded number below n. */
 unsigned world_below(struct world *world, unsigned n);
@@ -97,6 +115,9 @@ void node_start(struct world *world, struct node *node);
 
 /* One turn of one of its shards, or one batch lands. */
 void node_step(struct node *node);
+
+/* One of its shards drops a document, if nothing of it is pending. */
+void node_evict(struct node *node);
 
 /* A shard is told something, and obeys while others go on. */
 void node_tell(struct node *node, unsigned shard, const struct shard_command *command);

@@ -31,6 +31,24 @@ static void source_detach(struct source_port *port, uint16_t partition)
     core_of_source(port)->node->owns[partition] = false;
 }
 
+/* Where tombstones are purged, nothing that is not committed may be older than the newest record by
+ * more than they are kept: the log comes only so fast. */
+static bool is_there(const struct world *world, unsigned part, int64_t offset)
+{
+    const struct partition_log *log = &world->log[part];
+    uint64_t last = log->seqnos[offset][log->messages[offset].n - 1];
+    return world->rules.retention_us == 0 ||
+           last <= world_oldest(world) + world->rules.retention_us;
+}
+
+static void note_newest(struct world *world, unsigned part, int64_t offset)
+{
+    const struct partition_log *log = &world->log[part];
+    uint64_t last = log->seqnos[offset][log->messages[offset].n - 1];
+    if (last > world->newest)
+        world->newest = last;
+}
+
 static int source_poll(struct source_port *port, struct record *records, unsigned max,
                        struct err *err)
 {
@@ -42,7 +60,9 @@ static int source_poll(struct source_port *port, struct record *records, unsigne
     if (shard_of_part(world, part) != core->id || !node->owns[part])
         return 0;
     int64_t *position = &node->position[part], end = log_end(world, part);
-    for (; n < max && n < most && *position < end; n++, ++*position)
+    for (; n < max && n < most && *position < end && is_there(world, part, *position);
+         n++, ++*position) {
+        note_newest(world, part, *position);
         records[n] = (struct record){
             .kind = RECORD_EVENT,
             .partition = (uint16_t)part,
@@ -50,6 +70,7 @@ static int source_poll(struct source_port *port, struct record *records, unsigne
             .payload = { (const char *)&world->log[part].messages[*position],
                          sizeof(struct message) },
         };
+    }
     if (n < max && *position == end && world_below(world, 4) == 0)
         records[n++] = (struct record){ .kind = RECORD_POSITION,
                                         .partition = (uint16_t)part,
@@ -147,13 +168,17 @@ static void land_item(struct world *world, unsigned sink, struct flying *flying,
     const struct written *write = &flying->writes[i];
     bool faults = !world->calm, fails = faults && world->rules.fails;
     struct sink_item *item = &flying->items[i];
-    if (flying->batch.failed_whole || (fails && world_below(world, 5) == 0)) {
+    if (world_outlives(world, write)) {
+        item->verdict = SINK_RETRY; /* it timed out and was never applied */
+    } else if (flying->batch.failed_whole || (fails && world_below(world, 5) == 0)) {
         lose(world, sink, write);
         item->verdict = SINK_RETRY;
     } else if (faults && world->rules.buries && world_below(world, 25) == 0) {
         *item = (struct sink_item){ .verdict = SINK_DEAD, .reason = SLICE("refused") };
     } else {
         item->verdict = model_write(&world->sinks[sink], write, false) ? SINK_WRITTEN : SINK_STALE;
+        if (world->rules.steady) /* nothing is forgotten meanwhile: so it has all now */
+            world->buried[sink][write->key] = false;
     }
 }
 
@@ -183,7 +208,7 @@ void node_crash(struct node *node)
             for (unsigned f = 0; f < FLIGHTS; f++) {
                 const struct flying *flying = &node->cores[c].ports[s].flights[f];
                 for (unsigned i = 0; flying->state == OUT && i < flying->batch.n; i++)
-                    if (world_below(world, 2))
+                    if (world_below(world, 2) && !world_outlives(world, &flying->writes[i]))
                         (void)model_write(&world->sinks[s], &flying->writes[i],
                                           world_below(world, 2));
             }
@@ -209,6 +234,12 @@ void node_step(struct node *node)
     unsigned sink = world_below(world, world->rules.sinks);
     if (sink == 0 || world_below(world, 3) == 0)
         land(world, sink, &core->ports[sink].flights[world_below(world, FLIGHTS)]);
+}
+
+void node_evict(struct node *node)
+{
+    unsigned shard = world_below(node->world, node->world->rules.shards);
+    model_evict(node->pipelines[shard], world_below(node->world, KEYS));
 }
 
 void node_tell(struct node *node, unsigned shard, const struct shard_command *command)

@@ -31,6 +31,8 @@ static void keyed_log_converges_over_failures_and_crashes(void **state)
     rules.pending_max = 16;
     rules.late = rules.crashes = true;
     converge(rules, 120);
+    rules.evicts = true;
+    converge(rules, 120);
 }
 
 /* A sink refuses some documents for good. That must not let go of what another sink still lacks,
@@ -63,6 +65,8 @@ static void co_partitioned_topics_converge(void **state)
     rules.pending_max = 16;
     rules.crashes = true;
     converge(rules, 120);
+    rules.evicts = true;
+    converge(rules, 80);
 }
 
 /* Rows of one record go to three shards; the record is done when all have merged theirs. */
@@ -85,6 +89,86 @@ static void partial_images_converge_with_few_pending_documents(void **state)
     rules.images = IMAGES_PARTIAL;
     rules.late = rules.crashes = true;
     converge(rules, 120);
+    rules.evicts = true;
+    converge(rules, 80);
+}
+
+/* ---- a sink that merges, as HBase does ---- */
+
+static struct stress_rules merging(enum images images, unsigned sinks, unsigned which)
+{
+    return (struct stress_rules){ .nodes = 2,
+                                  .shards = 2,
+                                  .sinks = sinks,
+                                  .layout = LAYOUT_KEYED,
+                                  .pending_max = 16,
+                                  .images = images,
+                                  .late = true,
+                                  .crashes = true,
+                                  .evicts = true,
+                                  .merging = which };
+}
+
+/* It is sent only what it lacks; alone, as the sink that states are read back from, and as the
+ * second one. */
+static void merging_sinks_converge(void **state)
+{
+    (void)state;
+    for (enum images images = IMAGES_FULL; images <= IMAGES_PARTIAL; images++) {
+        converge(merging(images, 1, 1), 60);
+        for (unsigned which = 1; which <= 3; which++)
+            converge(merging(images, 2, which), 60);
+    }
+}
+
+static void merging_sinks_converge_where_tombstones_are_purged(void **state)
+{
+    (void)state;
+    for (enum images images = IMAGES_FULL; images <= IMAGES_PARTIAL; images++)
+        for (unsigned which = 1; which <= 3; which++) {
+            struct stress_rules rules = merging(images, 2, which);
+            rules.retention_us = 60;
+            converge(rules, 60);
+        }
+}
+
+/* Many writers of one document: in such a sink they do no harm. */
+static void merging_sink_takes_any_number_of_writers(void **state)
+{
+    (void)state;
+    for (enum images images = IMAGES_FULL; images <= IMAGES_PARTIAL; images++) {
+        struct stress_rules rules = merging(images, 1, 1);
+        rules.layout = LAYOUT_SPREAD;
+        converge(rules, 100);
+    }
+}
+
+/* What it refused for good goes with what it is sent next of that document. */
+static void merging_sink_gets_what_it_refused_with_the_next_write(void **state)
+{
+    (void)state;
+    for (enum images images = IMAGES_FULL; images <= IMAGES_PARTIAL; images++) {
+        struct stress_rules rules = {
+            .nodes = 1, .shards = 1, .sinks = 2, .layout = LAYOUT_SPREAD, .merging = 3
+        };
+        rules.images = images;
+        rules.pending_max = 8;
+        rules.buries = rules.steady = true;
+        converge(rules, 100);
+    }
+}
+
+static void broken_rules_of_what_a_merging_sink_lacks_are_caught(void **state)
+{
+    (void)state;
+    static const enum stress_break breaks[] = { BREAK_RETRY, BREAK_REPLACED, BREAK_HOLDER };
+    for (unsigned i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+        struct stress_rules rules = merging(IMAGES_FULL, 1, 1);
+        uint64_t first;
+        rules.fails = rules.many = true;
+        rules.breaks = breaks[i];
+        assert_true(histories_wrong(play, &rules, 40, &first) > 0);
+    }
 }
 
 int main(void)
@@ -96,6 +180,11 @@ int main(void)
         cmocka_unit_test(co_partitioned_topics_converge),
         cmocka_unit_test(spread_rows_converge_on_three_shards),
         cmocka_unit_test(partial_images_converge_with_few_pending_documents),
+        cmocka_unit_test(merging_sinks_converge),
+        cmocka_unit_test(merging_sinks_converge_where_tombstones_are_purged),
+        cmocka_unit_test(merging_sink_takes_any_number_of_writers),
+        cmocka_unit_test(merging_sink_gets_what_it_refused_with_the_next_write),
+        cmocka_unit_test(broken_rules_of_what_a_merging_sink_lacks_are_caught),
     };
     log_setup(LOG_TEXT, LOG_ALERT); /* a sink that fails is no news here */
     memory_setup(HUGEPAGES_OFF);    /* thousands of small stores */

@@ -62,7 +62,9 @@ static void append(struct world *world, const struct event *event, bool may_join
 {
     struct partition_log *log = &world->log[part_of(world, event)];
     struct message *last = log->n > 0 ? &log->messages[log->n - 1] : NULL;
-    if (may_join && last != NULL && last->n < MESSAGE_ROWS && world_below(world, 4) > 0)
+    bool near = last != NULL && (world->rules.retention_us == 0 ||
+                                 event->stamp < last->rows[0]->stamp + 30);
+    if (may_join && near && last->n < MESSAGE_ROWS && world_below(world, 4) > 0)
         last->rows[last->n++] = event;
     else
         log->messages[log->n++] = (struct message){ .n = 1, .rows = { event } };
@@ -147,10 +149,26 @@ static void crash(struct world *world, struct node *node)
     }
 }
 
+uint64_t world_oldest(const struct world *world)
+{
+    uint64_t oldest = UINT64_MAX / 2;
+    for (const struct partition_log *log = world->log; log < world->log + PARTS; log++)
+        if (log->committed < log->n && log->seqnos[log->committed][0] < oldest)
+            oldest = log->seqnos[log->committed][0];
+    return oldest;
+}
+
+bool world_outlives(const struct world *world, const struct written *write)
+{
+    return world->rules.retention_us != 0 &&
+           world->newest > write->oldest + world->rules.retention_us;
+}
+
 static void late_arrives(struct world *world)
 {
     struct late *late = &world->late[world_below(world, LATE_MAX)];
-    if (late->used && world->now - late->write.sent_at < LATE_STEPS)
+    if (late->used && !world_outlives(world, &late->write) &&
+        world->now - late->write.sent_at < LATE_STEPS)
         (void)model_write(&world->sinks[late->sink], &late->write, world_below(world, 2));
     late->used = false;
 }
@@ -162,11 +180,15 @@ static void step(struct world *world)
     struct node *node = any_node(world);
     unsigned dice = world_below(world, 1000);
     world->now++;
+    for (unsigned s = 0; s < world->rules.sinks; s++)
+        world->sinks[s].oldest = world_oldest(world);
+    if (world->rules.evicts && world_below(world, 8) == 0)
+        node_evict(node);
     if (dice < 880)
         node_step(node);
     else if (dice < 930)
         node_commit(node);
-    else if (dice < (world->rules.restless ? 962 : 945) && !world->calm)
+    else if (dice < (world->rules.restless ? 962 : 945) && !world->calm && !world->rules.steady)
         rebalance(world);
     else if (dice >= 962 && dice < 972 && !world->calm && world->rules.crashes)
         crash(world, node);
@@ -188,6 +210,10 @@ static bool drained(struct world *world)
 static void open_world(struct world *world)
 {
     world->plan = model_plan(world->rules.images);
+    world->plan->tombstone_retention_us = world->rules.retention_us;
+    world->rows = rows_open(world->plan, SLICE("d"));
+    arena_open(&world->arena, 1 << 20, "looks");
+    break_rule(world->rules.breaks);
     world->partitions = partitions_open();
     world->letters.ops = &letters_ops;
     for (unsigned part = 0; part < PARTS; part++) {
@@ -198,6 +224,9 @@ static void open_world(struct world *world)
     }
     for (unsigned s = 0; s < world->rules.sinks; s++)
         world->sinks[s] = (struct model_server){ .plan = world->plan,
+                                                 .cells = (world->rules.merging >> s & 1) != 0
+                                                              ? &world->cells[s]
+                                                              : NULL,
                                                  .random = &world->random,
                                                  .now = &world->now,
                                                  .fails = world->rules.fails };
@@ -250,14 +279,35 @@ static void truth_of(const struct world *world, struct truth truth[KEYS][ROWS])
         }
 }
 
+struct document_state world_state(struct world *world, unsigned sink, unsigned key)
+{
+    struct document_state state;
+    uint64_t version;
+    arena_reset(&world->arena);
+    if (!cells_read(&world->cells[sink], key, world->rows, &world->arena, &state, &version))
+        state = (struct document_state){ .partition = -1 };
+    return state;
+}
+
+static bool document_right(struct world *world, unsigned sink, unsigned key,
+                           const struct truth truth[ROWS])
+{
+    if (world->sinks[sink].cells == NULL)
+        return truth_holds(truth, &world->sinks[sink].docs[key]);
+    struct document_state state = world_state(world, sink, key);
+    return truth_holds_state(truth, world->plan, &state, world->rules.retention_us != 0);
+}
+
 static void check_documents(struct world *world)
 {
     struct truth truth[KEYS][ROWS] = { 0 };
     truth_of(world, truth);
     for (unsigned s = 0; s < world->rules.sinks; s++) {
         for (unsigned key = 0; key < KEYS; key++)
-            if (!world->buried[s][key] && !truth_holds(truth[key], &world->sinks[s].docs[key]))
+            if (!world->buried[s][key] && !document_right(world, s, key, truth[key]))
                 world_blame(world, "sink %u key %u is not what the log says", s, key);
+        if (world->cells[s].went_back > 0)
+            world_blame(world, "sink %u: %u cells went back", s, world->cells[s].went_back);
         if (world->sinks[s].went_back > 0)
             world_blame(world, "sink %u: %u writes took newer rows away", s,
                         world->sinks[s].went_back);

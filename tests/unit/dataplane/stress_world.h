@@ -20,6 +20,15 @@ enum stress_layout {
     LAYOUT_TOPICS, /* in two topics, partitions of one number, which move together */
 };
 
+/* Rules of what a merging sink is sent, each broken on purpose (stress_broken.c). */
+enum stress_break {
+    BREAK_NOTHING,
+    BREAK_RETRY,    /* a write that failed counts as landed */
+    BREAK_REPLACED, /* a row that replaces another is only missing where that one was */
+    BREAK_HOLDER,   /* who was read back is taken to hold all of the document */
+    BREAK_DEAD,     /* what was refused for good is never sent again */
+};
+
 struct stress_rules {
     unsigned nodes, shards, sinks;
     uint32_t pending_max;
@@ -30,8 +39,14 @@ struct stress_rules {
                       several partitions and a process is killed: see docs/ORDERING.md, limits */
     bool buries;   /* sinks refuse documents for good */
     bool many;     /* records with several rows, some of more than a frame */
+    bool evicts;   /* what is not pending is dropped from the stores at random */
     bool crashes;  /* nodes are killed */
     bool restless; /* partitions move often, mostly amid a record */
+    bool steady;   /* they never do */
+    unsigned merging;      /* a bit a sink: it merges, as HBase does */
+    uint64_t retention_us; /* of tombstones; 0: none is purged. The log is read and committed fast
+                              enough that nothing older is ever read again */
+    enum stress_break breaks;
 };
 
 /* Plays one history. True if every commit was true, everything drains, is committed and held no

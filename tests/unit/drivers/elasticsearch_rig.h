@@ -2,8 +2,7 @@
  * elasticsearch_rig.h: what the tests of the Elasticsearch sink share: a scripted HTTP server in a
  * thread of its own, and a port of the sink that talks to it.
  *
- *     test ── port ── libcurl ══ 127.0.0.1 ══ server thread ── answer(request, reply): the test's
- * script
+ *     test ── port ── libcurl ══ 127.0.0.1 ══ server thread ── answer(request, reply): the script
  *
  * The script decides about status, body, framing (length or chunks), and where and how the answer
  * breaks off.

@@ -30,18 +30,23 @@ static void never_revoked(void *context, struct source_partition *partitions, un
 
 static const struct source_events events = { NULL, never_assigned, never_revoked };
 
-static struct source *open_with(struct kafka_setting setting, struct err *err)
+static struct kafka_options options_with(const struct kafka_setting *setting)
 {
-    struct kafka_options options = {
+    return (struct kafka_options){
         .brokers = nowhere,
         .n_brokers = 1,
         .topics = topics,
         .n_topics = 2,
         .group = "weir",
-        .options = &setting,
-        .n_options = setting.name ? 1 : 0,
+        .options = setting,
+        .n_options = 1,
         .event_bytes_max = 100 << 20,
     };
+}
+
+static struct source *open_with(struct kafka_setting setting, struct err *err)
+{
+    struct kafka_options options = options_with(&setting);
 
     return kafka_source_open(&options, &events, err);
 }
@@ -61,7 +66,6 @@ static void options_that_cannot_be_are_config_errors(void **state)
         { { "group.id", "other" }, "weir's own" },
         { { "bootstrap.servers", "other:9092" }, "weir's own" },
         { { "metadata.broker.list", "other:9092" }, "weir's own" },
-        { { "partition.assignment.strategy", "roundrobin" }, "weir's own" },
         { { "no.such.option", "1" }, "No such configuration property" },
         { { "session.timeout.ms", "soon" }, "session.timeout.ms" },
     };
@@ -75,6 +79,59 @@ static void options_that_cannot_be_are_config_errors(void **state)
         assert_non_null(strstr(err.text, cases[i].setting.name));
         assert_non_null(strstr(err.text, cases[i].says));
     }
+}
+
+/* Partitions of one number must come to one member where rows of a document lie in several topics:
+ * only `range` does that. One topic may be dealt out in any way. */
+static void a_strategy_that_parts_topics_is_refused_where_rows_lie_in_several(void **state)
+{
+    static const struct {
+        const char *strategy;
+        unsigned first, n; /* of topics[] */
+        bool by_key, taken;
+    } cases[] = {
+        { "range", 0, 2, true, true },
+        { "roundrobin", 0, 2, true, false },
+        { "cooperative-sticky", 0, 2, true, false },
+        { "range,roundrobin", 0, 2, true, false },
+        { "roundrobin", 1, 1, true, false }, /* a regular expression may name several */
+        { "roundrobin", 0, 1, true, true },
+        { "cooperative-sticky", 0, 1, true, true },
+        { "roundrobin", 0, 2, false, true },
+        { "no-such-strategy", 0, 1, true, false },
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct kafka_setting setting = { "partition.assignment.strategy", cases[i].strategy };
+        struct kafka_options options = options_with(&setting);
+        struct err err = { 0 };
+
+        options.topics = topics + cases[i].first;
+        options.n_topics = cases[i].n;
+        options.partitioned_by_key = cases[i].by_key;
+        struct source *source = kafka_source_open(&options, &events, &err);
+
+        if (source)
+            source->ops->close(source);
+        if ((source != NULL) != cases[i].taken)
+            fail_msg("case %u: %s", i, err.text);
+        if (!source)
+            assert_int_equal(err.code, EXIT_CONFIG);
+    }
+}
+
+/* Control must know for how long a silent member keeps its partitions: half of that is the fence.
+ */
+static void the_session_is_known_to_control(void **state)
+{
+    struct err err = { 0 };
+    struct source *source = open_with((struct kafka_setting){ "session.timeout.ms", "6000" }, &err);
+
+    (void)state;
+    assert_non_null(source);
+    assert_int_equal(source->session_us, 6000000);
+    source->ops->close(source);
 }
 
 static void a_broken_expression_is_a_config_error(void **state)
@@ -117,6 +174,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_that_cannot_be_are_config_errors),
+        cmocka_unit_test(a_strategy_that_parts_topics_is_refused_where_rows_lie_in_several),
+        cmocka_unit_test(the_session_is_known_to_control),
         cmocka_unit_test(a_broken_expression_is_a_config_error),
         cmocka_unit_test(a_broker_that_is_not_there_is_said_and_tried_again),
     };
