@@ -1,8 +1,8 @@
 /*
  * generate: canal events by the million, the same for the same seed.
  *
- *     generate --events N --orders M [--partitions P] [--only K] [--seed S] [--topic T] [--lines
- * plain|keyed|kcat]
+ *     generate --events N --orders M [--partitions P] [--only K] [--seed S] [--topic T]
+ *              [--lines plain|keyed|kcat]
  *
  * Orders over the four shop tables, about 650 bytes an event, as canal's flat messages: updates
  * with full images, and now and then a deleted item. An event's order says its partition; --only K

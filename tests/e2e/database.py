@@ -40,12 +40,17 @@ class Database:
             return f"`{name}`"
         return f"CONVERT(CONCAT(`{name}`{'+0' if kind == 'bit' else ''}) USING utf8mb4)"
 
-    def documents(self):
-        """The documents of MAPPING from what SELECT says: those of every order whose root row is there."""
+    def merged(self):
+        """All rows of MAPPING's tables as oracle.Rows; SELECT knows no seqnos, all have 1."""
         rows = oracle.Rows(MAPPING)
         for table in MAPPING.tables:
             for row in self.rows(table.partition(".")[2]):
                 rows.apply(table, 1, None, row)
+        return rows
+
+    def documents(self):
+        """The documents of MAPPING from what SELECT says: those of every order whose root row is there."""
+        rows = self.merged()
         root = next(table for table, spec in MAPPING.tables.items() if "into" not in spec)
         return {key: document for key, document in rows.documents().items() if (root, "") in rows.rows[key]}
 

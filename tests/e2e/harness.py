@@ -139,11 +139,11 @@ def until(condition, what, seconds=HANG_S):
 # ---- servers ----
 
 def free_port():
-    """A port whose successor is free too, below the range that outgoing connections take theirs from."""
+    """A port whose two successors are free too, below the range that outgoing connections take theirs from."""
     for _ in range(1000):
-        port = random.randrange(20000, 30000, 2)
+        port = random.randrange(20000, 30000, 4)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for number in (port, port + 1):
+            for number in (port, port + 1, port + 2):
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
             return port
     raise Failed("no free port")
@@ -153,7 +153,7 @@ class Servers:
     """Starts real servers by tests/servers/server, each once, and ends them all."""
 
     def __init__(self, folder):
-        self.folder, self.ports = pathlib.Path(folder), {}
+        self.folder, self.ports, self.told = pathlib.Path(folder), {}, {}
 
     def command(self, *arguments, **environment):
         result = subprocess.run([HERE.parent / "servers/server", *map(str, arguments)], text=True,
@@ -165,8 +165,17 @@ class Servers:
         if kind not in self.ports:
             port = free_port()
             self.command("up", kind, port, self.folder / kind, *arguments, **environment)
-            self.ports[kind] = port
+            self.ports[kind], self.told[kind] = port, (arguments, environment)
         return self.ports[kind]
+
+    def kill(self, kind):
+        """kill -9 of a server that runs."""
+        self.command("down", self.folder / kind, "-9")
+
+    def revive(self, kind):
+        """The same server, on its port and with what it has kept."""
+        arguments, environment = self.told[kind]
+        self.command("up", kind, self.ports[kind], self.folder / kind, *arguments, **environment)
 
     @property
     def kafka(self):
@@ -184,6 +193,11 @@ class Servers:
     def mariadb(self):
         self.port("mariadb")
         return self.folder / "mariadb/my.sock"
+
+    @property
+    def hbase(self):
+        """ZooKeeper's address."""
+        return f"127.0.0.1:{self.port('hbase', HEAP='512m', WEIR_SERVERS_WAIT=str(HANG_S))}"
 
     @property
     def connect(self):
@@ -251,6 +265,7 @@ def produce(brokers, events, topic=lambda name: name, codec="lz4"):
 def produce_run(brokers, topic, partition, headers, events, codec):
     """One kcat call: it takes its headers once. An empty key or payload is sent as null (-Z)."""
     command = ["kcat", "-P", "-b", brokers, "-t", topic, "-p", str(partition), "-z", codec, "-Z", "-K", "\x01",
+               "-X", "enable.idempotence=true",  # without it a retry on a new topic comes behind later messages
                "-X", "topic.metadata.refresh.interval.ms=200", "-X", "message.max.bytes=100000000"]
     for i in range(0, len(headers), 2):
         command += ["-H", f"{headers[i]}={headers[i + 1]}"]

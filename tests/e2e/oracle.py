@@ -212,15 +212,19 @@ class Rows:
         made = {key: self.document(rows) for key, rows in self.rows.items()}
         return {key: document for key, document in made.items() if document is not None}
 
+    def versions(self):
+        """{key: version} by rule R2, of documents that are not shown too."""
+        return {key: sum(seqno - EPOCH_US for seqno, _ in rows.values()) for key, rows in self.rows.items()}
+
 
 def row_id_order(row_id):
     whole = re.fullmatch(r"-?\d+", row_id)
     return (0, int(row_id), b"") if whole else (1, 0, row_id.encode())
 
 
-def documents(events, mapping, form):
+def replay(events, mapping, form):
     """events: dicts as `kcat -J` prints them, each partition in its order. A repeated (topic, partition, offset) is a
-    redelivery and changes nothing. Returns {key: document}."""
+    redelivery and changes nothing. Returns Rows."""
     rows, clocks, seen = Rows(mapping), {}, {}
     for event in events:
         log = event["topic"], event["partition"]
@@ -231,7 +235,12 @@ def documents(events, mapping, form):
             seqno = clocks[log] = max(clocks.get(log, EPOCH_US) + 1, capture)
             if table in mapping.tables:
                 rows.apply(table, seqno, before, after)
-    return rows.documents()
+    return rows
+
+
+def documents(events, mapping, form):
+    """{key: document} of a log, see replay()."""
+    return replay(events, mapping, form).documents()
 
 
 def load_events(path):

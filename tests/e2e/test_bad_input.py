@@ -1,5 +1,8 @@
 """Every kind of bad input, in the middle of good events: it goes where it belongs, and delays nothing else."""
+import contextlib
 import json
+import re
+import sqlite3
 
 import oracle
 import workload
@@ -196,16 +199,23 @@ def dead_letters_that_cannot_be_written_stop_the_task(case):
 
 
 @test()
-def full_store_pauses_the_source_and_says_so(case):
-    # More documents than memory: nothing is dropped, what fits is written, the node goes on answering.
-    lines = [rows(order_no=str(n), remark="x" * 8000) for n in range(12000)]
+def full_store_pauses_the_source_and_says_which_sink_is_behind(case):
+    # Another process has SQLite's lock: nothing is dropped, the node goes on answering, and says whom it waits for.
+    lines = [rows(order_no=str(n), remark="x" * 8000) for n in range(20000)]
     config = case.config(case.file_source(write_lines(case, lines)), case.sqlite(), node={"memory": "64MiB"})
-    node = case.node(config)
-    until(lambda: b"the store is full" in node.err.read_bytes(), "the node says that its store is full")
-    status = case.weir("status", "--socket", node.socket)
-    check("orders" in status.stdout, f"no answer: {status.stdout}")
+    with contextlib.closing(sqlite3.connect(case.dir / "out.db", isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        node = case.node(config)
+        until(lambda: b"admin: answering" in node.err.read_bytes(), "the node runs")
+        until(lambda: "running" in case.weir("status", "--socket", node.socket).stdout, "the sink is prepared")
+        other.execute("BEGIN IMMEDIATE")
+        until(lambda: re.search(rb"the store is full: reading is paused: sink out is behind by [1-9]\d* documents",
+                                node.err.read_bytes()), "the node says that its store is full")
+        status = case.weir("status", "--socket", node.socket)
+        check("orders" in status.stdout, f"no answer: {status.stdout}")
+        other.execute("ROLLBACK")
+    until(lambda: len(case.sqlite_documents()) == 20000, "all of it is written")
     check(node.running, "the node ended")
-    until(lambda: len(case.sqlite_documents()) > 1000, "what fits is written")
 
 
 @test()

@@ -12,8 +12,8 @@ from harness import DATA, check, check_documents, check_equal, test, until
 SECONDS = float(os.environ.get("WEIR_E2E_SECONDS", "60"))
 
 
-def connector(case):
-    """Debezium on the shop database, with schema and exact decimals."""
+def connector(case, **more):
+    """Debezium on the shop database, with schema and exact decimals; `more` of its options."""
     port = case.servers.ports["mariadb"]
     config = {
         "connector.class": "io.debezium.connector.mariadb.MariaDbConnector", "tasks.max": "1",
@@ -26,6 +26,7 @@ def connector(case):
         "message.key.columns": "shop.tc_order_item:order_no", "producer.override.compression.type": "lz4",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter.schemas.enable": "true",
         "key.converter": "org.apache.kafka.connect.json.JsonConverter", "key.converter.schemas.enable": "true"}
+    config |= more
     rest(case, "PUT", f"/connectors/{case.unique}/config", config)
     case.cleanups.callback(rest, case, "DELETE", f"/connectors/{case.unique}")
     until(lambda: running(case), "the connector runs")
