@@ -193,7 +193,7 @@ bool pipeline_bury(struct pipeline *pipeline, const struct pending *pending, enu
 uint64_t backoff_us(struct env *env, unsigned attempts)
 {
     uint64_t delay_us = UINT64_C(100000) << (attempts < 9 ? attempts : 9);
-    if (delay_us > 30000000)
-        delay_us = 30000000;
+    if (delay_us > 10000000)
+        delay_us = 10000000;
     return delay_us / 2 + env_random(env) % (delay_us / 2 + 1);
 }

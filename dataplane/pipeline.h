@@ -251,7 +251,7 @@ bool pipeline_bury(struct pipeline *pipeline, const struct pending *pending, enu
                    struct slice detail, const char *sink);
 bool pipeline_letter(struct pipeline *pipeline, struct dead_letter *letter);
 
-/* 100 ms doubling up to 30 s, the upper half of it at random. */
+/* 100 ms doubling up to 10 s, the upper half of it at random. */
 uint64_t backoff_us(struct env *env, unsigned attempts);
 
 #endif
