@@ -25,7 +25,7 @@ void hydrator_open(struct pipeline *pipeline)
 {
     if (pipeline->options.hydrate < 0)
         return;
-    for (unsigned i = 0; i < LOOKUPS_MAX; i++)
+    for (unsigned i = 0; i < pipeline->options.n_outlets * LOOKUPS_MAX; i++)
         pipeline->hydrator.asked[i].pendings =
             memory_reserve(LOOKUP_KEYS_MAX * sizeof(struct pending *), "lookup keys");
 }
@@ -69,12 +69,14 @@ static struct pending *queue_pop(struct hydrator *hydrator, unsigned sink)
 
 /* ---- asking ---- */
 
-static unsigned free_slot(const struct hydrator *hydrator)
+/* False: the sink has as many lookups under way as may be. */
+static bool free_slot(const struct hydrator *hydrator, unsigned sink, unsigned *slot)
 {
-    unsigned slot = 0;
-    while (slot < LOOKUPS_MAX && hydrator->asked[slot].lookup != NULL)
-        slot++;
-    return slot;
+    unsigned end = (sink + 1) * LOOKUPS_MAX;
+    *slot = sink * LOOKUPS_MAX;
+    while (*slot < end && hydrator->asked[*slot].lookup != NULL)
+        (*slot)++;
+    return *slot < end;
 }
 
 static unsigned ask(struct pipeline *pipeline, unsigned sink)
@@ -82,7 +84,7 @@ static unsigned ask(struct pipeline *pipeline, unsigned sink)
     struct hydrator *hydrator = &pipeline->hydrator;
     struct sink_port *port = pipeline->outlets[sink].port;
     unsigned asked = 0, i;
-    while (hydrator->queues[sink].head != NULL && (i = free_slot(hydrator)) < LOOKUPS_MAX) {
+    while (hydrator->queues[sink].head != NULL && free_slot(hydrator, sink, &i)) {
         struct sink_lookup *lookup = port->ops->lookup_begin(port);
         if (lookup == NULL)
             break;
@@ -96,7 +98,7 @@ static unsigned ask(struct pipeline *pipeline, unsigned sink)
         }
         ASSERT(n > 0); /* an empty lookup takes any key */
         hydrator->asked[i].lookup = lookup;
-        hydrator->n_asked++;
+        hydrator->queues[sink].n_asked++;
         hydrator->asked[i].n = n;
         hydrator->asked[i].sink = sink;
         hydrator->asked[i].epoch = __atomic_load_n(pipeline->options.epoch, __ATOMIC_ACQUIRE);
@@ -329,7 +331,7 @@ static bool land(struct pipeline *pipeline, uint64_t now_us)
     unsigned slot = 0;
     while (hydrator->asked[slot].lookup != hydrator->landing)
         slot++;
-    ASSERT(slot < LOOKUPS_MAX && hydrator->landing->n == hydrator->asked[slot].n);
+    ASSERT(slot < SINKS_MAX * LOOKUPS_MAX && hydrator->landing->n == hydrator->asked[slot].n);
 
     struct outlet *outlet = &pipeline->outlets[hydrator->asked[slot].sink];
     if (hydrator->landing->failed_whole) {
@@ -348,7 +350,7 @@ static bool land(struct pipeline *pipeline, uint64_t now_us)
     }
     outlet->port->ops->lookup_recycle(outlet->port, hydrator->landing);
     hydrator->asked[slot].lookup = NULL;
-    hydrator->n_asked--;
+    hydrator->queues[hydrator->asked[slot].sink].n_asked--;
     hydrator->landing = NULL;
     hydrator->landing_at = 0;
     return true;

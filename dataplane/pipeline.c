@@ -119,7 +119,7 @@ uint64_t pipeline_due_us(const struct pipeline *pipeline)
     const struct hydrator *hydrator = &pipeline->hydrator;
     for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++) {
         due_us = earlier(due_us, outlet_due_us(pipeline, sink));
-        if (hydrator->queues[sink].head != NULL && hydrator->n_asked == 0)
+        if (hydrator->queues[sink].head != NULL && hydrator->queues[sink].n_asked == 0)
             due_us = earlier(due_us, hydrator->queues[sink].retry_us);
     }
     return due_us;

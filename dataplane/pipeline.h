@@ -28,7 +28,7 @@
 #ifndef FRAMES   /* tests build with fewer */
 #define FRAMES 8 /* that a pipeline fills at once: the credit that its source has */
 #endif
-#define LOOKUPS_MAX   4  /* under way */
+#define LOOKUPS_MAX   4  /* of one sink under way: one that hangs takes no other's */
 #define FLIGHTS_MAX   16 /* batches of one sink under way */
 #define CLOCK_HISTORY 16
 
@@ -131,8 +131,8 @@ struct hydrator {
         struct pending *head, *tail; /* queued */
         uint64_t retry_us;           /* the sink did not answer: not before this */
         unsigned attempts;
+        unsigned n_asked; /* lookups under way */
     } queues[SINKS_MAX];
-    unsigned n_asked;
     struct sink_lookup *landing; /* an answer that is being merged: the store was full */
     uint32_t landing_at;
     struct {
@@ -140,7 +140,7 @@ struct hydrator {
         struct pending **pendings;
         uint32_t n, epoch;
         unsigned sink;
-    } asked[LOOKUPS_MAX];
+    } asked[SINKS_MAX * LOOKUPS_MAX]; /* LOOKUPS_MAX a sink */
     struct log_limit log_down, log_broken;
 };
 

@@ -45,8 +45,8 @@ struct store;
 /* Start-up only: everything within `bytes`. */
 struct store *store_open(const struct plan *plan, size_t bytes);
 
-/* Start-up only: the bits of the sinks that are sent what they lack (sink.h, `deltas`). Only for them
- * rows note it; unless told, for all. */
+/* Start-up only: the bits of the sinks that are sent what they lack (sink.h, `deltas`). Rows note
+ * it for them alone; unless told, for all. */
 void store_track(struct store *store, uint8_t sinks);
 
 /* Shard's thread. The entity of that key; NULL: not known. */

@@ -158,8 +158,8 @@ static void of_a_partial_row_that_all_hold_only_what_changes_is_marked(void **st
     assert_string_equal(marked(entity), "bc");
 }
 
-/* Sinks that are sent whole documents, and those that there are none of, lack nothing: a row that the
- * others hold is not sent to them again with each cell that changes. */
+/* Sinks that are sent whole documents, and those that there are none of, lack nothing: a row that
+ * the others hold is not sent to them again with each cell that changes. */
 static void only_sinks_that_are_sent_what_they_lack_count(void **state)
 {
     (void)state;

@@ -13,12 +13,13 @@ enum { HISTORIES_CHUNK = 10 };
 typedef bool history_play(uint64_t seed, const void *rules);
 
 /* How many of `n` histories end wrong; a crash counts as a wrong chunk. Each wrong seed is told on
- * stderr, the first wrong chunk's first seed is put into *first. */
-static inline unsigned histories_wrong(history_play *play, const void *rules, unsigned n,
-                                       uint64_t *first)
+ * stderr, the first wrong chunk's first seed is put into *first. With `enough`, none is played
+ * after the first wrong chunk. */
+static inline unsigned histories_count(history_play *play, const void *rules, unsigned n,
+                                       bool enough, uint64_t *first)
 {
     unsigned wrong = 0;
-    for (unsigned from = 0; from < n; from += HISTORIES_CHUNK) {
+    for (unsigned from = 0; from < n && !(enough && wrong > 0); from += HISTORIES_CHUNK) {
         fflush(stdout);
         pid_t child = fork();
         assert_true(child >= 0);
@@ -39,10 +40,17 @@ static inline unsigned histories_wrong(history_play *play, const void *rules, un
     return wrong;
 }
 
+/* At least one of `n` histories ends wrong. */
+static inline void histories_some_wrong(history_play *play, const void *rules, unsigned n)
+{
+    uint64_t first;
+    assert_true(histories_count(play, rules, n, true, &first) > 0);
+}
+
 static inline void histories_all_right(history_play *play, const void *rules, unsigned n)
 {
     uint64_t first = 0;
-    unsigned wrong = histories_wrong(play, rules, n, &first);
+    unsigned wrong = histories_count(play, rules, n, false, &first);
     if (wrong > 0)
         print_message("# %u of %u wrong, the first at seed %llu or a little later\n", wrong, n,
                       (unsigned long long)first);

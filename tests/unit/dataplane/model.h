@@ -150,8 +150,8 @@ void truth_take(struct truth *row, const struct event *event, uint64_t seqno, en
 /* True if what the server keeps is the document that the rows make. */
 bool truth_holds(const struct truth rows[ROWS], const struct kept *doc);
 
-/* The same of a state that a server which merges gives back: every value and every seqno. `forgets`:
- * tombstones may be gone. */
+/* The same of a state that a server which merges gives back: every value and every seqno.
+ * `forgets`: tombstones may be gone. */
 bool truth_holds_state(const struct truth rows[ROWS], const struct plan *plan,
                        const struct document_state *state, bool forgets);
 

@@ -147,7 +147,8 @@ bool model_write(struct model_server *server, const struct written *write, bool 
     }
     if (doc->there && write->version <= doc->version)
         return false;
-    if (doc->there && server->plan->images == IMAGES_FULL && goes_back(doc, write, server->plan->tombstone_retention_us != 0))
+    if (doc->there && server->plan->images == IMAGES_FULL &&
+        goes_back(doc, write, server->plan->tombstone_retention_us != 0))
         server->went_back++;
     keep(doc, write);
     doc->deleted = !write->shown;

@@ -11,7 +11,7 @@
 #include "dataplane/columns.h"
 #include "dataplane/store.h"
 
-#define STORE_BYTES ((size_t)32 << 20)
+#define STORE_BYTES ((size_t)16 << 20)
 #define TURNS_MAX   1000 /* of eviction until a change must have found its room */
 
 static struct plan *plan;
@@ -124,11 +124,11 @@ static void full_store_goes_on_with_what_came_last(void **state)
     struct rig rig = rig_open();
     (void)state;
     assert_true(store_is_whole(rig.store));
-    must_merge_many(&rig, 0, 200000, 200);
+    must_merge_many(&rig, 0, 100000, 200);
     assert_false(store_is_whole(rig.store));
-    assert_int_equal(entities(&rig) + rig.evicted, 200000);
+    assert_int_equal(entities(&rig) + rig.evicted, 100000);
     assert_true(entities(&rig) * (2 * 280 + 100) > STORE_BYTES * 2 / 3);
-    for (unsigned i = 199900; i < 200000; i++)
+    for (unsigned i = 99900; i < 100000; i++)
         assert_non_null(find(&rig, i));
 }
 
@@ -150,9 +150,9 @@ static void store_with_room_keeps_everything(void **state)
 static void what_is_used_stays(void **state)
 {
     struct rig rig = rig_open();
-    unsigned hot = 4000, there = 0;
+    unsigned hot = 2000, there = 0;
     (void)state;
-    for (unsigned i = 0; i < 200000; i++) {
+    for (unsigned i = 0; i < 100000; i++) {
         must_merge(&rig, hot + i, 200);
         if (find(&rig, i % hot) == NULL)
             there++;
@@ -160,8 +160,8 @@ static void what_is_used_stays(void **state)
         if (i % 64 == 0)
             turn(&rig);
     }
-    assert_true(rig.evicted > 150000);
-    assert_true(there - hot < 200000 / 10); /* fewer than a tenth of the looks were in vain */
+    assert_true(rig.evicted > 75000);
+    assert_true(there - hot < 100000 / 10); /* fewer than a tenth of the looks were in vain */
 }
 
 /* Each third entity is pending for ever. All of these stay, and all others come through. */
@@ -170,16 +170,16 @@ static void pending_entities_are_never_dropped(void **state)
     struct rig rig = rig_open();
     struct pending *pending = (struct pending *)&rig; /* never looked into */
     (void)state;
-    for (unsigned i = 0; i < 150000; i++) {
+    for (unsigned i = 0; i < 75000; i++) {
         must_merge(&rig, i, 200);
-        if (i % 3 == 0 && i < 60000)
+        if (i % 3 == 0 && i < 30000)
             find(&rig, i)->pending = pending;
         if (i % 64 == 0)
             turn(&rig);
     }
-    for (unsigned i = 0; i < 60000; i += 3)
+    for (unsigned i = 0; i < 30000; i += 3)
         assert_non_null(find(&rig, i));
-    assert_true(rig.evicted > 60000);
+    assert_true(rig.evicted > 30000);
 }
 
 /* Everything is pending: the store is full and says that it is stuck. When a sink has taken some of
@@ -205,8 +205,9 @@ static void store_full_of_pending_entities_waits_for_them(void **state)
     assert_true(rig.evicted > 0);
 }
 
-/* A change of a new entity finds no room for its row, again and again. What is left of it is dropped,
- * and that is no eviction: the store still says that it is stuck, and that it has forgotten nothing. */
+/* A change of a new entity finds no room for its row, again and again. What is left of it is
+ * dropped, and that is no eviction: the store still says that it is stuck, and that nothing was
+ * forgotten. */
 static void entity_that_found_no_room_is_no_eviction(void **state)
 {
     struct rig rig = rig_open();

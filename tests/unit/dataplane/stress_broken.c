@@ -25,8 +25,8 @@ enum merge_verdict __wrap_store_apply(struct store *store, struct entity *entity
                                       const struct change *change, uint8_t holder)
 {
     uint32_t at;
-    bool was = entity->rows != NULL && rows_search(entity->rows->rows, entity->rows->n,
-                                                   change->table, change->row_id, &at);
+    bool was = entity->rows != NULL &&
+               rows_search(entity->rows->rows, entity->rows->n, change->table, change->row_id, &at);
     uint8_t flying = was ? entity->rows->rows[at]->flying : 0;
     enum merge_verdict verdict = __real_store_apply(store, entity, change, holder);
     if (was && broken == BREAK_REPLACED)

@@ -71,9 +71,9 @@ struct world {
     struct partition_log log[PARTS];
     struct model_server sinks[STRESS_SINKS];
     struct model_cells cells[STRESS_SINKS];
-    uint64_t newest;         /* seqno that any node has read */
-    struct rows *rows;       /* to look at the cells */
-    struct arena arena;      /* for what is seen there */
+    uint64_t newest;                 /* seqno that any node has read */
+    struct rows *rows;               /* to look at the cells */
+    struct arena arena;              /* for what is seen there */
     bool buried[STRESS_SINKS][KEYS]; /* the sink refused the document once: it may lack rows */
     struct dead_letters letters;
     struct late {

@@ -62,8 +62,8 @@ static void append(struct world *world, const struct event *event, bool may_join
 {
     struct partition_log *log = &world->log[part_of(world, event)];
     struct message *last = log->n > 0 ? &log->messages[log->n - 1] : NULL;
-    bool near = last != NULL && (world->rules.retention_us == 0 ||
-                                 event->stamp < last->rows[0]->stamp + 30);
+    bool near = last != NULL &&
+                (world->rules.retention_us == 0 || event->stamp < last->rows[0]->stamp + 30);
     if (may_join && near && last->n < MESSAGE_ROWS && world_below(world, 4) > 0)
         last->rows[last->n++] = event;
     else
@@ -223,13 +223,13 @@ static void open_world(struct world *world)
         world->log[part].committed_clock = SEQNO_EPOCH;
     }
     for (unsigned s = 0; s < world->rules.sinks; s++)
-        world->sinks[s] = (struct model_server){ .plan = world->plan,
-                                                 .cells = (world->rules.merging >> s & 1) != 0
-                                                              ? &world->cells[s]
-                                                              : NULL,
-                                                 .random = &world->random,
-                                                 .now = &world->now,
-                                                 .fails = world->rules.fails };
+        world->sinks[s] =
+            (struct model_server){ .plan = world->plan,
+                                   .cells = (world->rules.merging >> s & 1) != 0 ? &world->cells[s]
+                                                                                 : NULL,
+                                   .random = &world->random,
+                                   .now = &world->now,
+                                   .fails = world->rules.fails };
 }
 
 static void play(struct world *world)

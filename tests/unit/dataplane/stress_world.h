@@ -26,7 +26,6 @@ enum stress_break {
     BREAK_RETRY,    /* a write that failed counts as landed */
     BREAK_REPLACED, /* a row that replaces another is only missing where that one was */
     BREAK_HOLDER,   /* who was read back is taken to hold all of the document */
-    BREAK_DEAD,     /* what was refused for good is never sent again */
 };
 
 struct stress_rules {
@@ -34,16 +33,16 @@ struct stress_rules {
     uint32_t pending_max;
     enum stress_layout layout;
     enum images images;
-    bool fails;    /* sinks: RETRY, whole batches and lookups without an answer */
-    bool late;     /* writes without an answer arrive later. Not where rows of a document come by
-                      several partitions and a process is killed: see docs/ORDERING.md, limits */
-    bool buries;   /* sinks refuse documents for good */
-    bool many;     /* records with several rows, some of more than a frame */
-    bool evicts;   /* what is not pending is dropped from the stores at random */
-    bool crashes;  /* nodes are killed */
-    bool restless; /* partitions move often, mostly amid a record */
-    bool steady;   /* they never do */
-    unsigned merging;      /* a bit a sink: it merges, as HBase does */
+    bool fails;       /* sinks: RETRY, whole batches and lookups without an answer */
+    bool late;        /* writes without an answer arrive later. Not where rows of a document come by
+                         several partitions and a process is killed: see docs/ORDERING.md, limits */
+    bool buries;      /* sinks refuse documents for good */
+    bool many;        /* records with several rows, some of more than a frame */
+    bool evicts;      /* what is not pending is dropped from the stores at random */
+    bool crashes;     /* nodes are killed */
+    bool restless;    /* partitions move often, mostly amid a record */
+    bool steady;      /* they never do */
+    unsigned merging; /* a bit a sink: it merges, as HBase does */
     uint64_t retention_us; /* of tombstones; 0: none is purged. The log is read and committed fast
                               enough that nothing older is ever read again */
     enum stress_break breaks;
