@@ -54,7 +54,8 @@ enum lookup_found {
 
 struct lookup_item {
     enum lookup_found found;
-    uint64_t version; /* the version of the visible document, 0 where only a side state was found */
+    uint64_t
+        version; /* that the sink holds: the document's, or the side state's of a deleted one */
     struct document_state
         states[2]; /* the document's and the side index's; n_states of them are there */
     unsigned n_states;

@@ -178,6 +178,7 @@ static bool take_doc(struct lookup *lookup, unsigned i, bool side, const struct 
 {
     struct lookup_item *item = &lookup->lookup.items[i];
     struct document_state *state = &item->states[item->n_states];
+    bool beside = item->found == LOOKUP_FOUND; /* the document, where this is the side index's */
     struct err err;
 
     if (!doc->found || item->found == LOOKUP_BROKEN)
@@ -202,8 +203,10 @@ static bool take_doc(struct lookup *lookup, unsigned i, bool side, const struct 
         tell_foreign(lookup, lookup->keys[i]);
         return true;
     }
+    /* The side index alone has it: deleted, with that version, and nothing is left to be done. But
+     * a version that is not ours says nothing beside a state that is. */
     if (side && item->n_states == 0)
-        item->version = 0; /* A version that is not ours says nothing beside a state that is. */
+        item->version = beside ? 0 : doc->version;
     item->n_states++;
     return true;
 }

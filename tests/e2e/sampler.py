@@ -20,7 +20,7 @@ class Rising:
     def __init__(self, patient=False, pause_s=0.02):
         self.patient, self.pause_s = patient, pause_s
         self.wrong, self.passes, self.trouble = [], 0, None
-        self.seen, self.gone = {}, set()
+        self.seen, self.gone, self.lost, self.lock = {}, set(), set(), threading.Lock()
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
@@ -35,15 +35,26 @@ class Rising:
     def run(self):
         while not self.stopped.wait(self.pause_s):
             try:
-                self.look()
+                with self.lock:
+                    self.look()
                 self.passes += 1
             except Exception as trouble:  # told by check(): a thread's exception goes nowhere
                 if not (self.patient and isinstance(trouble, AWAY)):
                     self.trouble = trouble
                     return
 
+    def forgive(self):
+        """The server was killed, and what it showed before it was durable may be lost, once."""
+        with self.lock:
+            self.lost = set(self.seen)
+
     def take(self, name, number):
         """`number` is None where there is nothing under that name now."""
+        if name in self.lost:
+            self.lost.discard(name)
+            if number is None or number < self.seen[name]:
+                del self.seen[name]
+                self.gone.discard(name)
         last = self.seen.get(name)
         if number is None:
             if last is not None:

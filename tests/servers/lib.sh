@@ -32,11 +32,16 @@ compiled() { # compiled NAME CLASSPATH
     ) 8>"$at/lock"
 }
 
-# The server whose folder is $dir is alive: its pid runs, and runs what we started.
+# The server whose folder is $dir is alive: its pid runs, and runs what we started. A process has no
+# command line for a moment while it executes a program, and while it ends.
 alive() {
-    [ -s "$dir/pid" ] && pid=$(cat "$dir/pid") &&
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$dir"
-}
+    [ -s "$dir/pid" ] && pid=$(cat "$dir/pid") || return 1
+    case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
+    *"$dir"*) return 0 ;;
+    '') grep -q '^State:.[^ZX]' "/proc/$pid/status" 2>/dev/null ;;
+    *) return 1 ;;
+    esac
+} 2>/dev/null
 
 # Starts COMMAND in its own session, with its output in $dir/log. When WEIR_SERVERS_OWNER names a
 # process, a watchman ends the server after that process is gone, however it went.

@@ -94,8 +94,9 @@ static void states_of_both_indexes_are_found(void **state)
     rig_close(&rig);
 }
 
-/* Only the side index knows the key: it was deleted, and no version is shown. */
-static void deleted_document_has_a_state_and_no_version(void **state)
+/* Only the side index knows the key: it was deleted with that version, so deleting it again would
+ * be for nothing. */
+static void deleted_document_has_the_version_of_its_state(void **state)
 {
     struct sink_lookup *lookup;
 
@@ -106,7 +107,7 @@ static void deleted_document_has_a_state_and_no_version(void **state)
         "{\"_id\":\"a\",\"_version\":9,\"found\":true,\"_source\":" TOMBSTONE "}]}";
     lookup = ask(1);
     assert_int_equal(lookup->items[0].found, LOOKUP_FOUND);
-    assert_int_equal(lookup->items[0].version, 0);
+    assert_int_equal(lookup->items[0].version, 9);
     assert_int_equal(lookup->items[0].n_states, 1);
     recycle(lookup);
     rig_close(&rig);
@@ -375,7 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_of_both_indexes_are_found),
-        cmocka_unit_test(deleted_document_has_a_state_and_no_version),
+        cmocka_unit_test(deleted_document_has_the_version_of_its_state),
         cmocka_unit_test(foreign_document_has_no_state),
         cmocka_unit_test(broken_state_is_told_for_its_key),
         cmocka_unit_test(useless_answers_say_nothing),
