@@ -15,9 +15,11 @@ class Frames:
 
     def __init__(self, client, table, docs, random):
         self.client, self.table = client, table
-        rows = {}
-        for cell in client.scan(table):
-            rows.setdefault(cell.row, []).append(cell)
+        rows, newest = {}, set()
+        for cell in client.scan(table, raw=True):  # delete markers too: a NULL costs a writer as much as a value
+            if (cell.row, cell.qualifier) not in newest:
+                newest.add((cell.row, cell.qualifier))
+                rows.setdefault(cell.row, []).append(cell)
         self.rows, self.cells = len(rows), sum(len(cells) for cells in rows.values())
         self.names = self.region_names()
         order = list(rows)
