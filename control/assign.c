@@ -32,8 +32,12 @@ static void doze(long microseconds)
 void assign_tell(struct node *node, unsigned shard, const struct shard_command *command)
 {
     shard_post(&node->shards[shard], command);
-    while (!shard_obeyed(&node->shards[shard]))
-        doze(20);
+    /* Soon at first; a shard in a long step is not hurried by a control thread that eats its core.
+     */
+    for (long pause_us = 20; !shard_obeyed(&node->shards[shard]);) {
+        doze(pause_us);
+        pause_us += pause_us < 1000 ? pause_us / 2 : 0;
+    }
 }
 
 static void tell_all(struct task *task, struct shard_command command)
