@@ -9,7 +9,7 @@
 
 #define BULK_RANGES_MAX 40 /* halving 2^32 items leaves at most one half waiting a level */
 
-enum bulk_state { BULK_FREE, BULK_FILLING, BULK_SENT, BULK_DONE };
+enum bulk_state { BULK_FREE, BULK_FILLING, BULK_SENT, BULK_DONE, BULK_REAPED };
 
 /* One operation; its bytes run up to the next one's `from`. */
 struct bulk_op {

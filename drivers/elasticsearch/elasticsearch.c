@@ -8,8 +8,7 @@
  *       └─ port of shard 1 ── ...
  *
  * Everything is reserved when a port is opened. A batch or lookup is found by walking the few that
- * there are: its state says whose turn it is. `reaped` keeps what was handed out from being handed
- * out twice.
+ * there are: its state says whose turn it is.
  *
  * What this does not do: bodies and verdicts (bulk.c), states (lookup.c), sockets (http.c),
  * creation (prepare.c).
@@ -41,10 +40,8 @@ struct port {
     struct port *next;
     struct http http;
     struct bulk *bulks;
-    bool *bulk_reaped;
     unsigned n_bulks;
     struct lookup lookups[LOOKUPS];
-    bool lookup_reaped[LOOKUPS];
     struct lookup_shared shared;
 };
 
@@ -91,8 +88,8 @@ static struct sink_batch *port_reap(struct sink_port *sink_port)
 
     http_step(&port->http);
     for (unsigned i = 0; i < port->n_bulks; i++)
-        if (port->bulks[i].state == BULK_DONE && !port->bulk_reaped[i]) {
-            port->bulk_reaped[i] = true;
+        if (port->bulks[i].state == BULK_DONE) {
+            port->bulks[i].state = BULK_REAPED;
             return &port->bulks[i].batch;
         }
     return NULL;
@@ -104,8 +101,7 @@ static void port_recycle(struct sink_port *sink_port, struct sink_batch *batch)
     struct bulk *bulk = (struct bulk *)(void *)batch;
 
     ASSERT(bulk >= port->bulks && bulk < port->bulks + port->n_bulks);
-    ASSERT(bulk->state == BULK_DONE || bulk->state == BULK_FILLING);
-    port->bulk_reaped[bulk - port->bulks] = false;
+    ASSERT(bulk->state == BULK_REAPED || bulk->state == BULK_FILLING);
     bulk->state = BULK_FREE;
 }
 
@@ -139,8 +135,8 @@ static struct sink_lookup *port_lookup_reap(struct sink_port *sink_port)
 
     http_step(&port->http);
     for (unsigned i = 0; i < LOOKUPS; i++)
-        if (port->lookups[i].state == LOOKUP_DONE && !port->lookup_reaped[i]) {
-            port->lookup_reaped[i] = true;
+        if (port->lookups[i].state == LOOKUP_DONE) {
+            port->lookups[i].state = LOOKUP_REAPED;
             return &port->lookups[i].lookup;
         }
     return NULL;
@@ -152,8 +148,7 @@ static void port_lookup_recycle(struct sink_port *sink_port, struct sink_lookup 
     struct lookup *lookup = (struct lookup *)(void *)sink_lookup;
 
     ASSERT(lookup >= port->lookups && lookup < port->lookups + LOOKUPS);
-    ASSERT(lookup->state == LOOKUP_DONE || lookup->state == LOOKUP_FILLING);
-    port->lookup_reaped[lookup - port->lookups] = false;
+    ASSERT(lookup->state == LOOKUP_REAPED || lookup->state == LOOKUP_FILLING);
     lookup->state = LOOKUP_FREE;
 }
 
@@ -212,7 +207,6 @@ static struct sink_port *sink_port_open(struct sink *sink, unsigned shard, struc
     es->ports = port;
     port->n_bulks = es->options.limits.in_flight;
     port->bulks = memory_reserve(port->n_bulks * sizeof(*port->bulks), "batches");
-    port->bulk_reaped = memory_reserve(port->n_bulks * sizeof(*port->bulk_reaped), "batches");
     if (http_open(&port->http, &es->servers, shard, env, err) != 0 ||
         open_requests(es, port, err) != 0)
         return NULL;

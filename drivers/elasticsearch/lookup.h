@@ -9,7 +9,7 @@
 
 #define LOOKUP_KEYS_MAX 2000u
 
-enum lookup_state { LOOKUP_FREE, LOOKUP_FILLING, LOOKUP_SENT, LOOKUP_DONE };
+enum lookup_state { LOOKUP_FREE, LOOKUP_FILLING, LOOKUP_SENT, LOOKUP_DONE, LOOKUP_REAPED };
 
 /* What the lookups of a port share. */
 struct lookup_shared {

@@ -12,7 +12,7 @@
 
 #define GET_KEYS_MAX 2048u
 
-enum get_state { GET_FREE, GET_FILLING, GET_HELD, GET_SENT, GET_DONE };
+enum get_state { GET_FREE, GET_FILLING, GET_HELD, GET_SENT, GET_DONE, GET_REAPED };
 
 /* What the lookups of a port have in common; must outlive them. */
 struct get_shared {

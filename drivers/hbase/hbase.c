@@ -8,8 +8,7 @@
  *       └─ port of shard 1 ── ...
  *
  * Everything is reserved when a port is opened. A batch or lookup is found by walking the few that
- * there are: its state says whose turn it is. `reaped` keeps what was handed out from being handed
- * out twice.
+ * there are: its state says whose turn it is.
  *
  * What this does not do: cells (rows_*.c), verdicts (put.c), states (get.c), sockets (rpc*.c), the
  * table itself (prepare.c).
@@ -38,11 +37,9 @@ struct port {
     struct route_scratch scratch;
     struct put_shared put_shared;
     struct put *puts;
-    bool *put_reaped;
     unsigned n_puts;
     struct get_shared get_shared;
     struct get gets[GETS];
-    bool get_reaped[GETS];
 };
 
 struct hbase {
@@ -96,8 +93,8 @@ static struct sink_batch *port_reap(struct sink_port *sink_port)
 
     port_step(port);
     for (unsigned i = 0; i < port->n_puts; i++)
-        if (port->puts[i].state == PUT_DONE && !port->put_reaped[i]) {
-            port->put_reaped[i] = true;
+        if (port->puts[i].state == PUT_DONE) {
+            port->puts[i].state = PUT_REAPED;
             return &port->puts[i].batch;
         }
     return NULL;
@@ -109,8 +106,7 @@ static void port_recycle(struct sink_port *sink_port, struct sink_batch *batch)
     struct put *put = (struct put *)(void *)batch;
 
     ASSERT(put >= port->puts && put < port->puts + port->n_puts);
-    ASSERT(put->state == PUT_DONE || put->state == PUT_FILLING);
-    port->put_reaped[put - port->puts] = false;
+    ASSERT(put->state == PUT_REAPED || put->state == PUT_FILLING);
     put->state = PUT_FREE;
 }
 
@@ -144,8 +140,8 @@ static struct sink_lookup *port_lookup_reap(struct sink_port *sink_port)
 
     port_step(port);
     for (unsigned i = 0; i < GETS; i++)
-        if (port->gets[i].state == GET_DONE && !port->get_reaped[i]) {
-            port->get_reaped[i] = true;
+        if (port->gets[i].state == GET_DONE) {
+            port->gets[i].state = GET_REAPED;
             return &port->gets[i].lookup;
         }
     return NULL;
@@ -157,8 +153,7 @@ static void port_lookup_recycle(struct sink_port *sink_port, struct sink_lookup 
     struct get *get = (struct get *)(void *)lookup;
 
     ASSERT(get >= port->gets && get < port->gets + GETS);
-    ASSERT(get->state == GET_DONE || get->state == GET_FILLING);
-    port->get_reaped[get - port->gets] = false;
+    ASSERT(get->state == GET_REAPED || get->state == GET_FILLING);
     get->state = GET_FREE;
 }
 
@@ -256,7 +251,6 @@ static struct sink_port *sink_port_open(struct sink *sink, unsigned shard, struc
         return NULL;
     port->n_puts = hbase->options.limits.in_flight;
     port->puts = memory_reserve(port->n_puts * sizeof(*port->puts), "batches");
-    port->put_reaped = memory_reserve(port->n_puts * sizeof(*port->put_reaped), "batches");
     open_requests(&hbase->options, port, env);
     return &port->port;
 }

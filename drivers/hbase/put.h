@@ -10,7 +10,7 @@
 #include "drivers/hbase/route.h"
 #include "drivers/hbase/rows.h"
 
-enum put_state { PUT_FREE, PUT_FILLING, PUT_HELD, PUT_SENT, PUT_DONE };
+enum put_state { PUT_FREE, PUT_FILLING, PUT_HELD, PUT_SENT, PUT_DONE, PUT_REAPED };
 
 /* What the batches of a port have in common; must outlive them. */
 struct put_shared {
