@@ -261,6 +261,8 @@ const char *text_check_into(const char *text)
 
 const char *text_check_socket(const char *text)
 {
+    if (strcmp(text, "off") == 0)
+        return "a path: there is always an admin socket, in a folder that this user may write to";
     return strlen(text) <= 107 ? NULL : "a path of at most 107 bytes (what a Unix socket takes)";
 }
 

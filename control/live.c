@@ -102,7 +102,10 @@ static void found(struct findings *findings, const struct finding *finding)
 static void not_found(struct live *live, const struct err *err)
 {
     bool away = err->code == EXIT_UNAVAILABLE;
-    const struct finding finding = { .what = err->text };
+    const struct finding finding = {
+        .what = err->text,
+        .advice = away ? "see that it runs there, or correct its address in the config" : NULL,
+    };
     live->away += away;
     live->errors += !away;
     print_finding(live, away ? "away" : "error", &finding);

@@ -59,8 +59,17 @@ static bool waited_out(const struct task *task, uint64_t since_us, uint64_t now_
 static void prepare_failed(struct task *task, const struct err *err, uint64_t now_us)
 {
     const char *sink = task->config->sinks[task->n_prepared].name;
-    if (err->code != EXIT_UNAVAILABLE || waited_out(task, task->node->started_us, now_us)) {
+    if (err->code != EXIT_UNAVAILABLE) {
         task_fail(task, err);
+        return;
+    }
+    if (waited_out(task, task->node->started_us, now_us)) {
+        struct err waited;
+        (void)err_set(&waited, EXIT_UNAVAILABLE,
+                      "sink %s did not answer within the time of --wait: %s: see that it runs "
+                      "there, or correct its address in the config, and run again",
+                      sink, err->text);
+        task_fail(task, &waited);
         return;
     }
     uint64_t delay_us = UINT64_C(250000)
