@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 #define BYTES_PER_PENDING 4096
+#define EVENTS_A_SHARE    8                 /* at least so many of the largest fit a store */
+#define SHARE_BYTES_LEAST ((size_t)8 << 20) /* Kafka's usual largest message, 1 MiB, fits then */
 #define KEEP_BYTES_MOST   ((size_t)8 << 20)
 #define HEAPS_BYTES       ((size_t)8 << 20) /* of libraries, beside what they are told to stay in */
 
@@ -113,14 +115,20 @@ static int open_task(struct node *node, unsigned index, struct err *err)
 
 /* ---- a shard ---- */
 
+/* What a task's store has on each shard. */
+static size_t share_bytes(const struct node *node)
+{
+    return node->config->node.memory_bytes / node->n_shards / node->n_tasks;
+}
+
 static int build_pipeline(struct shard_thread *thread, struct task *task, struct err *err)
 {
     struct node *node = thread->node;
     struct shard *shard = thread->shard;
     const struct config_source *source = &task->config->source;
-    size_t store_bytes = node->config->node.memory_bytes / node->n_shards / node->n_tasks;
-    size_t event_bytes =
-        source->max_event_bytes < store_bytes / 8 ? source->max_event_bytes : store_bytes / 8;
+    size_t store_bytes = share_bytes(node), event_bytes = store_bytes / EVENTS_A_SHARE;
+    if (source->max_event_bytes < event_bytes)
+        event_bytes = source->max_event_bytes;
     struct pipeline_options options = {
         .task = task->config->name,
         .plan = task->plan,
@@ -285,6 +293,20 @@ static void tell_memory(const struct node *node)
              mib(libraries), mib(process));
 }
 
+/* Large events are not the exception then, and documents are read back again and again. */
+static void warn_of_small_shares(const struct node *node)
+{
+    size_t share = share_bytes(node);
+    if (share >= SHARE_BYTES_LEAST)
+        return;
+    log_line(LOG_WARN, "node",
+             "a task has %zu KiB for documents on each core: events over %zu KiB go to the dead "
+             "letters, and documents are read back often: set node.memory to at least %zuMiB, or "
+             "give the node fewer cores or tasks",
+             share >> 10, share / EVENTS_A_SHARE >> 10,
+             SHARE_BYTES_LEAST * node->n_shards * node->n_tasks >> 20);
+}
+
 int boot_open(struct node *node, struct err *err)
 {
     const struct config *config = node->config;
@@ -308,6 +330,7 @@ int boot_open(struct node *node, struct err *err)
             pipeline_join(node->tasks[i].pipelines[s], node->tasks[i].pipelines);
     memory_seal();
     tell_memory(node);
+    warn_of_small_shares(node);
     return 0;
 }
 

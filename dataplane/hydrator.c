@@ -288,6 +288,7 @@ static void ask_again(struct pipeline *pipeline, unsigned slot, uint64_t now_us)
     unsigned sink = hydrator->asked[slot].sink;
     for (uint32_t i = 0; i < hydrator->asked[slot].n; i++)
         queue(pipeline, sink, hydrator->asked[slot].pendings[i]);
+    hydrator->queues[sink].wants_room = false;
     hydrator->queues[sink].retry_us =
         now_us + backoff_us(pipeline->options.env, hydrator->queues[sink].attempts++);
     uint64_t more;
@@ -311,8 +312,8 @@ static bool any_leaves(const struct pipeline *pipeline)
 }
 
 /* There is no room for this state, and none can be made: everything waits. Others of the same
- * answer may need less, or nothing, and make room when they are written: so it is asked for again,
- * later. */
+ * answer may need less, or nothing, and make room when they are written: so it is asked for again
+ * when something was evicted, or after a while. */
 static bool pass_over(struct pipeline *pipeline, struct pending *pending, unsigned sink,
                       uint64_t now_us)
 {
@@ -321,6 +322,7 @@ static bool pass_over(struct pipeline *pipeline, struct pending *pending, unsign
     pending->sinks[sink].ask_again = false;
     queue(pipeline, sink, pending);
     pipeline->hydrator.queues[sink].retry_us = now_us + STEP_OVER_US;
+    pipeline->hydrator.queues[sink].wants_room = true;
     return true;
 }
 
@@ -375,8 +377,12 @@ unsigned hydrator_step(struct pipeline *pipeline, uint64_t now_us)
             return done; /* no room: what waits for it will wake us */
         done++;
     }
-    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
-        if (now_us >= hydrator->queues[sink].retry_us)
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++) {
+        bool room = hydrator->queues[sink].wants_room && !store_is_stuck(pipeline->store);
+        if (room || now_us >= hydrator->queues[sink].retry_us) {
+            hydrator->queues[sink].wants_room = false;
             done += ask(pipeline, sink);
+        }
+    }
     return done;
 }

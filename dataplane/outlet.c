@@ -2,7 +2,8 @@
  * outlet.c: from pending documents to a sink, in batches, and back with a verdict for each.
  *
  * A batch is not collected: documents stay READY, coalescing, until a batch is due (enough
- * documents or bytes, or the oldest has lingered long enough) and the sink has a place in flight.
+ * documents or bytes, the oldest has lingered long enough, or nothing more can come before these
+ * have left: the store is stuck) and the sink has a place in flight.
  * Then they are rendered straight from the store into the request's body, oldest first. So load
  * makes batches fuller and changes a document cheaper.
  *
@@ -38,8 +39,9 @@ static bool due(const struct pipeline *pipeline, unsigned sink, uint64_t now_us)
     struct pending_load load = pendings_load(pipeline->pendings, sink);
     if (load.ready == 0 || now_us < outlet->resume_us)
         return false;
-    return pipeline->flushing || load.ready >= outlet->limits.docs ||
-           load.bytes >= outlet->limits.bytes || now_us - load.since_us >= outlet->linger_us;
+    return pipeline->flushing || store_is_stuck(pipeline->store) ||
+           load.ready >= outlet->limits.docs || load.bytes >= outlet->limits.bytes ||
+           now_us - load.since_us >= outlet->linger_us;
 }
 
 static struct flight *free_flight(struct outlet *outlet)

@@ -130,6 +130,7 @@ struct hydrator {
     struct {
         struct pending *head, *tail; /* queued */
         uint64_t retry_us;           /* the sink did not answer: not before this */
+        bool wants_room;             /* or until then there is room for what it answers */
         unsigned attempts;
         unsigned n_asked; /* lookups under way */
     } queues[SINKS_MAX];

@@ -232,7 +232,7 @@ class Search:
         """Every document of an index without its `_weir`, numbers as digits."""
         self.request("POST", f"/{index}/_refresh")
         found = {}
-        _, page = self.request("POST", f"/{index}/_search?scroll=1m&size=5000", {"sort": ["_doc"]})
+        _, page = self.request("POST", f"/{index}/_search?scroll=1m&size=1000", {"sort": ["_doc"]})
         while page["hits"]["hits"]:
             for hit in page["hits"]["hits"]:
                 check("_weir" in hit["_source"], f"{index}/{hit['_id']} carries no _weir")
@@ -398,6 +398,18 @@ class Case:
         path = self.dir / f"{name}.yaml"
         path.write_text(json.dumps(spec, indent=1, ensure_ascii=False))
         return path
+
+    def crowded(self, config, tasks):
+        """The same config with tasks beside `orders` that read nothing and take their share of node.memory, whose
+        least is 64 MiB."""
+        spec = json.loads(config.read_text())
+        for number in range(1, tasks):
+            spec["tasks"][f"idle{number}"] = spec["tasks"]["orders"] | {
+                "source": self.file_source(self.write(f"idle{number}.ndjson", [])),
+                "sinks": {"out": self.sqlite(f"idle{number}.db")}, "hydrate": "out",
+                "dead_letter": {"file": str(self.dir / f"idle{number}.dlq")}}
+        config.write_text(json.dumps(spec))
+        return config
 
     # -- running --
 

@@ -24,7 +24,7 @@ from test_owners import KEYED, forget_deletes
 ROUNDS = int(os.environ.get("WEIR_E2E_ROUNDS", "3"))
 EVENTS = int(os.environ.get("WEIR_E2E_EVENTS", "20000"))
 SMALL = {"docs": 200, "bytes": "1MiB", "linger": "5ms", "in_flight": 4}  # many steps, so that many moments differ
-TASKS = 8         # they share node.memory, whose least is 64 MiB: each has 8
+TASKS = 8         # they share 64 MiB: each has 8
 LARGE = 2 * (64 << 20) // TASKS  # bytes of remarks in all documents, so that many are evicted
 SAMPLED = 50      # documents that are watched all along
 OF = {"regionserver": ["hbase-regionserver"], "hbase": ["hbase-regionserver", "hbase"]}  # what ends together
@@ -87,25 +87,14 @@ class World:
         self.table, self.node, self.versions = client(case), None, None
         self.table.balancer(False)
         self.second = second_server(case, self.table)
-        self.config = self.crowded(case.config(
+        self.config = case.crowded(case.config(
             case.kafka_source(case.unique, kafka=KEYED, options={"group.instance.id": case.unique}), None,
             node={"memory": "64MiB", "cores": [min(os.sched_getaffinity(0))]}, hydrate="search",
-            sinks={"search": case.elasticsearch(batch=SMALL), "detail": sink(case, batch=SMALL)}))
+            sinks={"search": case.elasticsearch(batch=SMALL), "detail": sink(case, batch=SMALL)}), TASKS)
         for kind in ("elasticsearch", "hbase"):  # whatever happens, other tests need them
             case.cleanups.callback(case.servers.revive, kind)
         self.kills = dict.fromkeys(("weir", "elasticsearch", "regionserver", "hbase"), 0)
         self.counted = dict.fromkeys(COUNTERS, 0)
-
-    def crowded(self, config):
-        """Beside the task there are others, which read nothing and take their share of the memory."""
-        spec, case = json.loads(config.read_text()), self.case
-        for number in range(1, TASKS):
-            spec["tasks"][f"idle{number}"] = spec["tasks"]["orders"] | {
-                "source": case.file_source(case.write(f"idle{number}.ndjson", [])),
-                "sinks": {"out": case.sqlite(f"idle{number}.db")}, "hydrate": "out",
-                "dead_letter": {"file": str(case.dir / f"idle{number}.dlq")}}
-        config.write_text(json.dumps(spec))
-        return config
 
     def feed(self, count):
         events = self.log.events(count)

@@ -1,40 +1,37 @@
-"""Data much larger than the store: the same documents, in the memory that was promised."""
+"""Data much larger than the store: the same documents, in the memory that was promised.
+
+WEIR_E2E_MIB is the size of the store: 8, the short form, with 140 MiB of events, or 16, 32 or 64 with as much more.
+"""
 import json
+import os
 import pathlib
 import re
 
+import hbase_oracle
 import oracle
 import workload
-from harness import MAPPING, WEIR, check, check_documents, check_equal, test, until
+from harness import HANG_S, MAPPING, WEIR, check, check_documents, check_equal, produce, test, until
+from test_hbase import client, sink
+from test_owners import KEYED
 
 PROMISE = re.compile(r"memory: (\d+) MiB for documents \(node.memory\) and (\d+) MiB reserved at start")
-TASKS = 4  # they share node.memory, whose least is 64 MiB: one alone has 16
+MIB = int(os.environ.get("WEIR_E2E_MIB", "8"))
+TASKS = 64 // MIB
+ORDERS = 1250 * MIB
+REMARK_BYTES = 28000
 
 
-def large_events(orders, count, remark_bytes):
-    """Several rows and updates an order, in random order, some deleted, of all sizes up to `remark_bytes`."""
-    log = workload.Workload(41, orders, "memory", partitions=4)
+def large_events():
+    """Rows and updates of every order, in random order, some deleted, of all sizes up to REMARK_BYTES."""
+    log = workload.Workload(41, ORDERS, "memory", partitions=4, keyed=True)
     pick, events = log.random, []
-    for number in range(count):
+    for number in range(4 * ORDERS):
         table, order = pick.choice(list(workload.TYPES)), pick.choice(log.orders)
         values = log.values(table, order) | {"id": f"1{order[-6:]}{pick.randrange(2)}",
-                                             "remark": f"{number} " + "x" * pick.randrange(remark_bytes)}
+                                             "remark": f"{number} " + "x" * pick.randrange(REMARK_BYTES)}
         kind = "DELETE" if pick.random() < 0.05 else "INSERT"
         events.append(log.message(table, kind, [{column: values[column] for column in workload.TYPES[table]}]))
     return events
-
-
-def shared_config(case, path, sink):
-    """The task has a quarter of 64 MiB; the others read nothing."""
-    config = case.config(case.file_source(path), sink, node={"memory": "64MiB"})
-    spec = json.loads(config.read_text())
-    for number in range(1, TASKS):
-        spec["tasks"][f"idle{number}"] = spec["tasks"]["orders"] | {
-            "source": case.file_source(case.write(f"idle{number}.ndjson", [])),
-            "sinks": {"out": case.sqlite(f"idle{number}.db")},
-            "dead_letter": {"file": str(case.dir / f"idle{number}.dlq")}}
-    config.write_text(json.dumps(spec))
-    return config
 
 
 def peak_bytes(process):
@@ -50,13 +47,13 @@ def peak_bytes(process):
         except FileNotFoundError:
             pass
         return not process.running
-    until(ended, "weir ends", seconds=300)
+    until(ended, "weir ends", seconds=HANG_S * MIB // 8)
     return peak
 
 
-def run_small(case, path, kind):
+def run_small(case, config):
     """Runs with the small store; checks what it took against what it promised, returns the summary."""
-    process = case.start("run", shared_config(case, path, case.sink(kind)), "--until-end")
+    process = case.start("run", case.crowded(config, TASKS), "--until-end")
     peak = peak_bytes(process)
     result = process.result
     check_equal(result.code, 0, f"exit code; {result.stderr[-1500:]}")
@@ -64,19 +61,60 @@ def run_small(case, path, kind):
     check(promise, f"no promise: {result.stderr[:500]}")
     bound = (int(promise[1]) + int(promise[2])) << 20
     sanitized = b"__asan_init" in pathlib.Path(WEIR).read_bytes()  # its shadow memory is resident, too
-    check(sanitized or 16 << 20 < peak <= bound, f"{peak >> 20} MiB were resident, {promise[0]}")
-    return result.summary
+    check(sanitized or MIB << 20 < peak <= bound, f"{peak >> 20} MiB were resident, {promise[0]}")
+    summary = result.summary
+    print("# " + json.dumps({"resident_mib": peak >> 20, "promised_mib": bound >> 20} | {
+        name: summary[name] for name in ("events", "documents_written", "lookups", "states_read")}), flush=True)
+    return summary
+
+
+def check_evicted(summary, expected):
+    check(summary["documents"] < len(expected) / 4, f"{summary['documents']} documents were never evicted")
+    check(summary["states_read"] > len(expected), f"{summary['states_read']} states were read back")
+
+
+def check_size(documents):
+    size = sum(len(json.dumps(document)) for document in documents.values())
+    check(size > 10 * (MIB << 20), f"only {size >> 20} MiB of documents")
 
 
 @test(each={"sqlite": ("sqlite",), "elasticsearch": ("elasticsearch",)})
 def store_ten_times_smaller_than_the_data_ends_in_the_same_documents(case, kind):
     # Most documents are evicted and read back several times over; their sizes shift all the time.
-    events = large_events(orders=20000, count=80000, remark_bytes=28000)
+    events = large_events()
     expected = oracle.documents(events, MAPPING, "canal-json")
-    size = sum(len(json.dumps(document)) for document in expected.values())
-    check(size > 10 * (64 << 20) // TASKS, f"only {size >> 20} MiB of documents")
-    summary = run_small(case, case.write("events.ndjson", events), kind)
+    check_size(expected)
+    source = case.file_source(case.write("events.ndjson", events))
+    summary = run_small(case, case.config(source, case.sink(kind), node={"memory": "64MiB"}))
     check_documents(case.documents(kind), expected, kind)
     check_equal(case.letters(), [], "dead letters")
-    check(summary["documents"] < len(expected) / 4, f"{summary['documents']} documents were never evicted")
-    check(summary["states_read"] > len(expected), f"{summary['states_read']} states were read back")
+    check_evicted(summary, expected)
+
+
+@test(needs="kafka elasticsearch hbase", each={"elasticsearch": ("search",), "hbase": ("detail",)})
+def store_ten_times_smaller_than_a_topic_ends_in_the_same_documents_and_cells_by(case, hydrate):
+    # From Kafka into both stores; what was evicted comes back from one of them.
+    table, events = client(case), large_events()
+    rows = oracle.replay(events, MAPPING, "canal-json")
+    expected = rows.documents()
+    check_size(expected)
+    produce(case.servers.kafka, events, topic=lambda _: case.unique)
+    summary = run_small(case, case.config(
+        case.kafka_source(case.unique, kafka=KEYED), None, node={"memory": "64MiB"}, hydrate=hydrate,
+        sinks={"search": case.elasticsearch(), "detail": sink(case)}))
+    check_documents(case.documents("elasticsearch"), expected, "elasticsearch")
+    cells = table.scan(case.unique)
+    hbase_oracle.check_cells(cells, rows, "hbase")
+    hbase_oracle.check_rows(cells, rows, "hbase")
+    check_equal(case.letters(), [], "dead letters")
+    check_evicted(summary, expected)
+
+
+@test()
+def small_share_of_memory_is_told_at_start(case):
+    # 64 MiB over 16 tasks: an event over 512 KiB can't be taken, whatever the config says.
+    source = case.file_source(case.write("events.ndjson", []))
+    config = case.crowded(case.config(source, case.sqlite(), node={"memory": "64MiB"}), 16)
+    cores = len(os.sched_getaffinity(0))
+    check(f"set node.memory to at least {8 * 16 * cores}MiB" in case.weir("run", config, "--until-end").stderr,
+          "the warning")
