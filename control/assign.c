@@ -15,27 +15,19 @@
 #include "control/standing.h"
 #include "control/task.h"
 
-#include <time.h>
-
 #define DRAIN_US 5000000
 #define GRACE_NEWCOMER_US \
     5000000 /* rebalances take more than one round: do not refuse in the middle of one */
 #define GRACE_HOLDER_US \
     60000000 /* a second node that was started by mistake refuses first, and goes */
 
-static void doze(long microseconds)
-{
-    struct timespec pause = { .tv_nsec = microseconds * 1000 };
-    (void)nanosleep(&pause, NULL);
-}
-
 void assign_tell(struct node *node, unsigned shard, const struct shard_command *command)
 {
     shard_post(&node->shards[shard], command);
     /* Soon at first; a shard in a long step is not hurried by a control thread that eats its core.
      */
-    for (long pause_us = 20; !shard_obeyed(&node->shards[shard]);) {
-        doze(pause_us);
+    for (uint64_t pause_us = 20; !shard_obeyed(&node->shards[shard]);) {
+        node_doze(node, pause_us);
         pause_us += pause_us < 1000 ? pause_us / 2 : 0;
     }
 }
@@ -89,7 +81,8 @@ void assign_assigned(void *context, struct source_partition *partitions, unsigne
         task->held_all = true;
     else
         knows_no_more(task); /* somebody else may write entities that we have not seen */
-    assign_check_alone(task, task_now_us()); /* pauses, where it must, before anything is read */
+    assign_check_alone(
+        task, node_now_us(task->node)); /* pauses, where it must, before anything is read */
     for (unsigned i = 0; i < n; i++) {
         uint16_t slot =
             partitions_slot(task->partitions, partitions[i].topic, partitions[i].number);
@@ -130,11 +123,11 @@ void assign_assigned(void *context, struct source_partition *partitions, unsigne
 /* Waits until everything that was read of these partitions is durable, for DRAIN_US at most. */
 static void drain(struct task *task, const struct source_partition *partitions, unsigned n)
 {
-    uint64_t until_us = task_now_us() + DRAIN_US;
+    uint64_t until_us = node_now_us(task->node) + DRAIN_US;
     bool clean = false;
     tell_all(task, (struct shard_command){ .order = SHARD_FLUSH, .flag = true });
-    while (!clean && task_now_us() < until_us && task_state(task) != TASK_FAILED &&
-           !node_hurries()) {
+    while (!clean && node_now_us(task->node) < until_us && task_state(task) != TASK_FAILED &&
+           !node_hurries(task->node)) {
         clean = true;
         standing_serve(task); /* a drain lives too: it must be able to write */
         commit_look(task);
@@ -143,7 +136,7 @@ static void drain(struct task *task, const struct source_partition *partitions, 
             clean = clean && at->durable == at->read;
         }
         if (!clean)
-            doze(2000);
+            node_doze(task->node, 2000);
     }
     tell_all(task, (struct shard_command){ .order = SHARD_FLUSH, .flag = false });
     if (!clean)

@@ -2,11 +2,8 @@
  * boot.c: see boot.h.
  *
  *     config ─► plan, partitions, dead letters, sinks, source      (per task, this thread)
- *            ─► env, ports, pipelines            (per shard, that shard's thread, one by one)
+ *            ─► ports, pipelines                 (per shard, on its thread: threads.c)
  *            ─► pipelines joined to their peers ─► memory sealed ─► go
- *
- * A shard builds itself on its own thread, pinned already, because its ring belongs to the thread
- * that opened it and because memory comes from the node of the core that touches it first.
  *
  * Drivers do not know the config: in drivers.c its structs become theirs.
  */
@@ -15,12 +12,10 @@
 #include "control/assign.h"
 #include "control/drivers.h"
 #include "control/standing.h"
+#include "control/threads.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/memory.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,15 +25,6 @@
 #define SHARE_BYTES_LEAST ((size_t)8 << 20) /* Kafka's usual largest message, 1 MiB, fits then */
 #define KEEP_BYTES_MOST   ((size_t)8 << 20)
 #define HEAPS_BYTES       ((size_t)8 << 20) /* of libraries, beside what they are told to stay in */
-
-/* What a shard's thread is told, and tells. */
-struct shard_thread {
-    struct node *node;
-    struct shard *shard;
-    sem_t built, go;
-    int result;
-    struct err err;
-};
 
 static void *reserve_array(unsigned n, size_t bytes)
 {
@@ -107,6 +93,8 @@ static int open_task(struct node *node, unsigned index, struct err *err)
     task->readers = reserve_array(node->n_shards, sizeof(struct store_reader *));
     task->positions = reserve_array(node->n_shards * PARTITIONS_MAX, sizeof(struct shard_mark));
     task->lows = reserve_array(node->n_shards * PARTITIONS_MAX, sizeof(struct shard_mark));
+    task->commits = reserve_array(PARTITIONS_MAX, sizeof(*task->commits));
+    task->commit_slots = reserve_array(PARTITIONS_MAX, sizeof(*task->commit_slots));
     task->plan = drivers_plan(task->config);
     if (open_letters(task, err) != 0 || open_sinks(task, err) != 0 || open_source(task, err) != 0)
         return -1;
@@ -121,10 +109,9 @@ static size_t share_bytes(const struct node *node)
     return node->config->node.memory_bytes / node->n_shards / node->n_tasks;
 }
 
-static int build_pipeline(struct shard_thread *thread, struct task *task, struct err *err)
+static int build_pipeline(struct node *node, struct shard *shard, struct task *task,
+                          struct err *err)
 {
-    struct node *node = thread->node;
-    struct shard *shard = thread->shard;
     const struct config_source *source = &task->config->source;
     size_t store_bytes = share_bytes(node), event_bytes = store_bytes / EVENTS_A_SHARE;
     if (source->max_event_bytes < event_bytes)
@@ -171,48 +158,16 @@ static int build_pipeline(struct shard_thread *thread, struct task *task, struct
     return 0;
 }
 
-static void pin(const struct node *node, unsigned shard)
+int boot_shard(struct node *node, unsigned id, struct env *env, struct err *err)
 {
-    unsigned core = node->config->node.cores.items[shard];
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    int error = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-    if (error != 0)
-        log_line(LOG_WARN, "node",
-                 "shard %u can't be pinned to core %u: %s: it runs where the kernel puts it", shard,
-                 core, strerror(error));
-}
-
-static int build_shard(struct shard_thread *thread)
-{
-    struct node *node = thread->node;
-    pin(node, thread->shard->id);
-    if (env_linux_open(&thread->shard->env, &thread->err) != 0)
-        return -1;
-    thread->shard->n_pipelines = node->n_tasks;
+    struct shard *shard = &node->shards[id];
+    shard->id = id;
+    shard->env = env;
+    shard->n_pipelines = node->n_tasks;
     for (unsigned i = 0; i < node->n_tasks; i++)
-        if (build_pipeline(thread, &node->tasks[i], &thread->err) != 0)
+        if (build_pipeline(node, shard, &node->tasks[i], err) != 0)
             return -1;
     return 0;
-}
-
-static void wait_for(sem_t *sem)
-{
-    while (sem_wait(sem) != 0)
-        ASSERT(errno == EINTR);
-}
-
-static void *shard_main(void *argument)
-{
-    struct shard_thread *thread = argument;
-    thread->result = build_shard(thread);
-    sem_post(&thread->built);
-    if (thread->result != 0)
-        return NULL;
-    wait_for(&thread->go);
-    shard_run(thread->shard);
-    return NULL;
 }
 
 /* ---- the node ---- */
@@ -223,30 +178,6 @@ static int check_cores(const struct node *node, struct err *err)
         return err_set(err, EXIT_CONFIG,
                        "node.cores names %u cores; at most %d shards run in one process",
                        node->n_shards, SHARDS_MAX);
-    return 0;
-}
-
-static int build_shards(struct node *node, struct err *err)
-{
-    for (unsigned s = 0; s < node->n_shards; s++) {
-        struct shard_thread *thread = &node->shard_threads[s];
-        char name[24];
-        thread->node = node;
-        thread->shard = &node->shards[s];
-        thread->shard->id = s;
-        sem_init(&thread->built, 0, 0);
-        sem_init(&thread->go, 0, 0);
-        int error = pthread_create(&node->threads[s], NULL, shard_main, thread);
-        if (error != 0)
-            return err_set(err, EXIT_SOFTWARE, "a thread for shard %u: %s", s, strerror(error));
-        (void)snprintf(name, sizeof(name), "shard-%u", s);
-        (void)pthread_setname_np(node->threads[s], name);
-        wait_for(&thread->built);
-        if (thread->result != 0) {
-            *err = thread->err;
-            return -1;
-        }
-    }
     return 0;
 }
 
@@ -310,6 +241,8 @@ static void warn_of_small_shares(const struct node *node)
 int boot_open(struct node *node, struct err *err)
 {
     const struct config *config = node->config;
+    node->started_us = node_now_us(node);
+    node->started_wall_us = env_wall_us(node->env);
     node->n_shards = config->node.cores.n;
     node->n_tasks = config->n_tasks;
     if (check_cores(node, err) != 0)
@@ -317,13 +250,11 @@ int boot_open(struct node *node, struct err *err)
     memory_setup(config->node.hugepages);
     memory_keep(keep_bytes(config->node.memory_bytes));
     node->shards = reserve_array(node->n_shards, sizeof(*node->shards));
-    node->threads = reserve_array(node->n_shards, sizeof(*node->threads));
-    node->shard_threads = reserve_array(node->n_shards, sizeof(*node->shard_threads));
     node->tasks = reserve_array(node->n_tasks, sizeof(*node->tasks));
     for (unsigned i = 0; i < node->n_tasks; i++)
         if (open_task(node, i, err) != 0)
             return -1;
-    if (build_shards(node, err) != 0)
+    if (threads_open(node, err) != 0)
         return -1;
     for (unsigned s = 0; s < node->n_shards; s++)
         for (unsigned i = 0; i < node->n_tasks; i++)
@@ -334,19 +265,9 @@ int boot_open(struct node *node, struct err *err)
     return 0;
 }
 
-void boot_start(struct node *node)
-{
-    for (unsigned s = 0; s < node->n_shards; s++)
-        sem_post(&node->shard_threads[s].go);
-}
-
 void boot_close(struct node *node)
 {
-    for (unsigned s = 0; s < node->n_shards; s++) {
-        __atomic_store_n(&node->shards[s].stop, 1, __ATOMIC_RELEASE);
-        env_wake(node->shards[s].env);
-        (void)pthread_join(node->threads[s], NULL);
-    }
+    threads_close(node);
     for (unsigned i = 0; i < node->n_tasks; i++) {
         struct task *task = &node->tasks[i];
         for (unsigned sink = 0; sink < task->config->n_sinks; sink++)
@@ -357,11 +278,7 @@ void boot_close(struct node *node)
 
 void boot_free(struct node *node)
 {
-    for (unsigned s = 0; s < node->n_shards; s++) {
-        env_linux_close(node->shards[s].env);
-        sem_destroy(&node->shard_threads[s].built);
-        sem_destroy(&node->shard_threads[s].go);
-    }
+    threads_free(node);
     for (unsigned i = 0; i < node->n_tasks; i++) {
         struct task *task = &node->tasks[i];
         for (unsigned sink = 0; sink < SINKS_MAX; sink++)
@@ -370,9 +287,9 @@ void boot_free(struct node *node)
         free(task->readers);
         free(task->positions);
         free(task->lows);
+        free(task->commits);
+        free(task->commit_slots);
     }
     free(node->tasks);
-    free(node->shard_threads);
-    free(node->threads);
     free(node->shards);
 }

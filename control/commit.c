@@ -75,7 +75,7 @@ void commit_look(struct task *task)
         if (durable == position->read_offset)
             counter_set(&at->held_since_us, 0);
         else if (durable != at->durable || at->held_since_us == 0)
-            counter_set(&at->held_since_us, task_now_us());
+            counter_set(&at->held_since_us, node_now_us(task->node));
         __atomic_store_n(&at->read, position->read_offset, __ATOMIC_RELAXED);
         __atomic_store_n(&at->durable, durable, __ATOMIC_RELAXED);
         at->durable_clock = held ? low.clock : position->clock;
@@ -83,15 +83,15 @@ void commit_look(struct task *task)
 }
 
 /* What is durable and not committed yet. */
-static unsigned collect(struct task *task, struct source_commit *commits, uint16_t *slots)
+static unsigned collect(struct task *task)
 {
     unsigned n = 0;
     for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
         const struct assignment *at = &task->assignments[slot];
         if (!at->owned || at->durable <= at->committed)
             continue;
-        slots[n] = (uint16_t)slot;
-        commits[n++] =
+        task->commit_slots[n] = (uint16_t)slot;
+        task->commits[n++] =
             (struct source_commit){ .topic = partitions_topic(task->partitions, (uint16_t)slot),
                                     .number = partitions_number(task->partitions, (uint16_t)slot),
                                     .offset = at->durable,
@@ -109,9 +109,6 @@ static void note_committed(struct assignment *at, const struct source_commit *co
 
 int commit_round(struct task *task, bool wait)
 {
-    static struct source_commit
-        commits[PARTITIONS_MAX]; /* the control thread's; too large for its stack */
-    static uint16_t slots[PARTITIONS_MAX];
     struct err err;
     commit_look(task);
     if (task->letters->ops->sync(task->letters, &err) != 0) {
@@ -121,15 +118,15 @@ int commit_round(struct task *task, bool wait)
             task_fail(task, &err);
         return -1;
     }
-    unsigned n = collect(task, commits, slots);
+    unsigned n = collect(task);
     if (n == 0)
         return 0;
-    if (task->source->ops->commit(task->source, commits, n, wait, &err) != 0) {
+    if (task->source->ops->commit(task->source, task->commits, n, wait, &err) != 0) {
         log_line(LOG_WARN, task->config->name,
                  "the commit of %u partitions failed and is tried again: %s", n, err.text);
         return -1;
     }
     for (unsigned i = 0; i < n; i++)
-        note_committed(&task->assignments[slots[i]], &commits[i]);
+        note_committed(&task->assignments[task->commit_slots[i]], &task->commits[i]);
     return 0;
 }

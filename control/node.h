@@ -11,8 +11,6 @@
 #include "config/config.h"
 #include "dataplane/shard.h"
 
-#include <pthread.h>
-
 enum task_state {
     TASK_STARTING, /* its sinks are not prepared yet, or no partition was assigned yet */
     TASK_RUNNING,
@@ -75,6 +73,8 @@ struct task {
     uint64_t commit_us;                  /* when the next commit round is due */
     uint64_t marks_us;                   /* when to ask for the logs' ends again */
     struct shard_mark *positions, *lows; /* [n_shards][PARTITIONS_MAX], for commit rounds */
+    struct source_commit *commits;       /* [PARTITIONS_MAX], likewise */
+    uint16_t *commit_slots;
 };
 
 struct node_options {
@@ -85,12 +85,13 @@ struct node_options {
 struct node {
     const struct config *config;
     struct node_options options;
+    struct env *env;     /* the control thread's */
+    int stop;            /* how often a signal asked it to end: 1 drains, 2 ends at once */
     uint64_t started_us; /* monotonic */
     uint64_t started_wall_us;
     unsigned n_shards;
     struct shard *shards;
-    pthread_t *threads;
-    struct shard_thread *shard_threads; /* boot.c's */
+    struct shard_thread *threads; /* threads.c's */
     unsigned n_tasks;
     struct task *tasks;
     int exit_code;
@@ -106,8 +107,27 @@ struct task_totals {
 };
 void task_totals(const struct task *task, struct task_totals *totals);
 
-/* A second signal asked to stop at once. Any thread. */
-bool node_hurries(void);
+/* Control thread: its clock (monotonic), and its way to wait: for about that long, or until a
+ * signal. */
+static inline uint64_t node_now_us(const struct node *node)
+{
+    return env_mono_us(node->env);
+}
+
+static inline void node_doze(const struct node *node, uint64_t us)
+{
+    (void)env_wait(node->env, us);
+}
+
+/* A second signal asked to stop at once. */
+static inline bool node_hurries(const struct node *node)
+{
+    return __atomic_load_n(&node->stop, __ATOMIC_RELAXED) > 1;
+}
+
+/* Control thread, between boot_start() and boot_close(): serves the tasks until all have ended or
+ * node->stop says so, then drains them. Sets node->exit_code. */
+void node_serve(struct node *node);
 
 /* Runs the config until it ends or a signal ends it; returns the exit code. Prints what it does. */
 int node_run(const struct config *config, const struct node_options *options);

@@ -9,25 +9,21 @@
 #include "control/boot.h"
 #include "control/progress.h"
 #include "control/task.h"
+#include "control/threads.h"
 
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define TICK_MS  20
 #define DRAIN_US 30000000
 
-static volatile sig_atomic_t ends, hangups;
-
-bool node_hurries(void)
-{
-    return ends > 1;
-}
+static struct node *running; /* what a signal ends */
+static volatile sig_atomic_t hangups;
 
 static void on_end(int signal)
 {
     (void)signal;
-    ends++;
+    (void)__atomic_add_fetch(&running->stop, 1, __ATOMIC_RELAXED);
 }
 
 static void on_hangup(int signal)
@@ -36,8 +32,9 @@ static void on_hangup(int signal)
     hangups++;
 }
 
-static void catch_signals(void)
+static void catch_signals(struct node *node)
 {
+    running = node;
     struct sigaction end = { .sa_handler = on_end }, hangup = { .sa_handler = on_hangup };
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     (void)sigaction(SIGTERM, &end, NULL);
@@ -62,22 +59,27 @@ static void end_if_done(struct task *task)
         (void)task_drain(task, DRAIN_US);
 }
 
+static bool stops(const struct node *node)
+{
+    return __atomic_load_n(&node->stop, __ATOMIC_RELAXED) > 0;
+}
+
 static void loop(struct node *node)
 {
     unsigned share_ms = TICK_MS / node->n_tasks > 0 ? TICK_MS / node->n_tasks : 1;
-    while (ends == 0 && any_alive(node)) {
-        for (unsigned i = 0; i < node->n_tasks && ends == 0; i++) {
+    while (!stops(node) && any_alive(node)) {
+        for (unsigned i = 0; i < node->n_tasks && !stops(node); i++) {
             task_tick(&node->tasks[i], share_ms);
             end_if_done(&node->tasks[i]);
         }
-        progress_tick(node, task_now_us());
+        progress_tick(node, node_now_us(node));
         if (hangups > 0) {
             hangups = 0;
             log_line(LOG_NOTICE, "node",
                      "SIGHUP: the config is read at start only; restart to change it");
         }
     }
-    if (ends > 0)
+    if (stops(node))
         log_line(LOG_NOTICE, "node",
                  "ending: writing and committing what was read (a second signal stops at once)");
 }
@@ -107,29 +109,33 @@ static int exit_code_of(const struct node *node)
     return EXIT_DONE;
 }
 
+void node_serve(struct node *node)
+{
+    loop(node);
+    drain_all(node);
+    for (unsigned i = 0; i < node->n_tasks; i++)
+        task_close_source(&node->tasks[i]);
+    node->exit_code = exit_code_of(node);
+}
+
 int node_run(const struct config *config, const struct node_options *options)
 {
-    struct node node = { .config = config, .options = *options, .started_us = task_now_us() };
+    struct node node = { .config = config, .options = *options };
     struct err err;
-    struct timespec wall;
-    (void)clock_gettime(CLOCK_REALTIME, &wall);
-    node.started_wall_us = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000;
-    catch_signals();
-    if (boot_open(&node, &err) != 0 || admin_open(&node, &err) != 0) {
+    catch_signals(&node);
+    if (env_linux_open(&node.env, &err) != 0 || boot_open(&node, &err) != 0 ||
+        admin_open(&node, &err) != 0) {
         log_line(LOG_ERROR, "node", "%s", err.text);
         exit(err.code); /* threads and libraries are half started: the process is the unit that ends
                          */
     }
-    boot_start(&node);
-    loop(&node);
-    drain_all(&node);
-    for (unsigned i = 0; i < node.n_tasks; i++)
-        task_close_source(&node.tasks[i]);
+    threads_start(&node);
+    node_serve(&node);
     admin_close(&node);
-    node.exit_code = exit_code_of(&node);
     boot_close(&node);
     if (options->until_end)
         progress_final(stdout, &node);
     boot_free(&node);
+    env_linux_close(node.env);
     return node.exit_code;
 }

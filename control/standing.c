@@ -29,7 +29,7 @@
 void standing_open(struct task *task)
 {
     task->fence.limit_us = task->source->session_us / 2;
-    fence_move(&task->fence, task_now_us());
+    fence_move(&task->fence, node_now_us(task->node));
 }
 
 static void doubt(struct task *task, uint64_t stood_us)
@@ -55,7 +55,7 @@ static void tick(struct task *task, uint64_t now_us)
 
 void standing_tick(struct node *node)
 {
-    uint64_t now_us = task_now_us();
+    uint64_t now_us = node_now_us(node);
     for (unsigned i = 0; i < node->n_tasks; i++)
         tick(&node->tasks[i], now_us);
 }
@@ -63,21 +63,19 @@ void standing_tick(struct node *node)
 /* What the group knows of our partitions, said once more. True where it was taken. */
 static bool still_a_member(struct task *task)
 {
-    static struct source_commit
-        commits[PARTITIONS_MAX]; /* the control thread's; too large for its stack */
     struct err err;
     unsigned n = 0;
     for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
         const struct assignment *at = &task->assignments[slot];
         if (at->owned)
-            commits[n++] = (struct source_commit){
+            task->commits[n++] = (struct source_commit){
                 .topic = partitions_topic(task->partitions, (uint16_t)slot),
                 .number = partitions_number(task->partitions, (uint16_t)slot),
                 .offset = at->known,
                 .clock = at->known_clock,
             };
     }
-    if (n > 0 && task->source->ops->commit(task->source, commits, n, true, &err) != 0) {
+    if (n > 0 && task->source->ops->commit(task->source, task->commits, n, true, &err) != 0) {
         log_line(LOG_INFO, task->config->name, "not confirmed yet: %s", err.text);
         return false;
     }
@@ -87,12 +85,12 @@ static bool still_a_member(struct task *task)
 void standing_serve(struct task *task)
 {
     standing_tick(task->node);
-    uint64_t asked_us = task_now_us();
+    uint64_t asked_us = node_now_us(task->node);
     bool any = task->n_owned > 0;
     if (!task->in_doubt || (any && asked_us < task->ask_us))
         return;
     if (!still_a_member(task)) {
-        task->ask_us = task_now_us() + ASK_US;
+        task->ask_us = node_now_us(task->node) + ASK_US;
         return;
     }
     task->in_doubt = false;

@@ -15,18 +15,10 @@
 #include "drivers/file/file.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #define PREPARE_RETRY_US_MAX 10000000
 #define FILE_COMMIT_US       1000000
 #define MARKS_US             1000000
-
-uint64_t task_now_us(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 enum task_state task_state(const struct task *task)
 {
@@ -192,15 +184,13 @@ static void do_due(struct task *task, uint64_t now_us)
 void task_tick(struct task *task, unsigned timeout_ms)
 {
     struct err err;
-    uint64_t now_us = task_now_us();
+    uint64_t now_us = node_now_us(task->node);
     standing_tick(task->node);
     switch (task_state(task)) {
     case TASK_STARTING:
         prepare(task, now_us);
-        if (task_state(task) == TASK_STARTING) {
-            struct timespec pause = { .tv_nsec = timeout_ms * 1000000L };
-            (void)nanosleep(&pause, NULL);
-        }
+        if (task_state(task) == TASK_STARTING)
+            node_doze(task->node, timeout_ms * UINT64_C(1000));
         return;
     case TASK_RUNNING:
     case TASK_PAUSED:
@@ -219,11 +209,9 @@ void task_tick(struct task *task, unsigned timeout_ms)
     case TASK_FAILED:
         task_close_source(task); /* others of the group may have its partitions */
         /* fall through */
-    case TASK_ENDED: {
-        struct timespec pause = { .tv_nsec = timeout_ms * 1000000L };
-        (void)nanosleep(&pause, NULL);
+    case TASK_ENDED:
+        node_doze(task->node, timeout_ms * UINT64_C(1000));
         return;
-    }
     }
 }
 
@@ -278,20 +266,20 @@ bool task_done(struct task *task)
 
 bool task_drain(struct task *task, uint64_t bound_us)
 {
-    struct timespec pause = { .tv_nsec = 2000000 };
-    uint64_t until_us = task_now_us() + bound_us;
+    uint64_t until_us = node_now_us(task->node) + bound_us;
     set_state(task, TASK_DRAINING);
     assign_pause(task, true);
     for (unsigned s = 0; s < task->node->n_shards; s++) {
         struct shard_command flush = { .order = SHARD_FLUSH, .task = task->index, .flag = true };
         assign_tell(task->node, s, &flush);
     }
-    while (!pipelines_idle(task) && task_now_us() < until_us && !node_hurries()) {
+    while (!pipelines_idle(task) && node_now_us(task->node) < until_us &&
+           !node_hurries(task->node)) {
         standing_serve(task);
         check_pipelines(task);
         if (task_state(task) == TASK_FAILED)
             return false;
-        (void)nanosleep(&pause, NULL);
+        node_doze(task->node, 2000);
     }
     bool clean = pipelines_idle(task);
     if (commit_round(task, true) != 0)

@@ -26,6 +26,4 @@ bool task_drain(struct task *task, uint64_t bound_us);
  */
 void task_close_source(struct task *task);
 
-uint64_t task_now_us(void); /* CLOCK_MONOTONIC */
-
 #endif
