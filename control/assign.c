@@ -170,8 +170,10 @@ void assign_revoking(void *context, struct source_partition *partitions, unsigne
     log_line(lost ? LOG_WARN : LOG_INFO, task->config->name,
              "%u partitions are %s; %u of %u are ours", n, lost ? "lost" : "given up",
              task->n_owned, task->n_total);
-    if (task->n_owned == 0)
-        standing_serve(task); /* nothing is left that could be in doubt */
+    if (task->n_owned > 0)
+        return;
+    task->unowned_us = node_now_us(task->node);
+    standing_serve(task); /* nothing is left that could be in doubt */
 }
 
 /* Where every sink keeps the newest of each value itself, several writers of one document do no

@@ -88,6 +88,7 @@ static int open_task(struct node *node, unsigned index, struct err *err)
     task->node = node;
     task->index = index;
     task->config = &node->config->tasks[index];
+    task->unowned_us = node->started_us;
     task->partitions = partitions_open();
     task->pipelines = reserve_array(node->n_shards, sizeof(struct pipeline *));
     task->readers = reserve_array(node->n_shards, sizeof(struct store_reader *));

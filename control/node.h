@@ -55,6 +55,7 @@ struct task {
     struct assignment assignments[PARTITIONS_MAX];
     unsigned n_owned, n_total; /* partitions of ours, of the topics */
     bool assigned_once, held_all;
+    uint64_t unowned_us; /* since when none was ours, while none is */
     uint64_t
         alone_deadline_us; /* R7: refuse to go on as one of several from then on; 0: no question */
     uint32_t epochs[PARTITIONS_MAX], epoch;

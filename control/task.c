@@ -122,7 +122,7 @@ static void check_reached(struct task *task, uint64_t now_us)
         return;
     if (task->n_owned == 0 && task->config->source.kind == CONFIG_SOURCE_KAFKA) {
         bool reached = task->source->ops->reached(task->source, why, sizeof(why));
-        if (waited_out(task, task->node->started_us, now_us)) {
+        if (waited_out(task, task->unowned_us, now_us)) {
             if (reached)
                 (void)err_set(&err, EXIT_UNAVAILABLE,
                               "no partition was assigned within the time of --wait: does the "
