@@ -19,6 +19,8 @@
 #include <inttypes.h>
 
 #define LOOKUP_KEYS_MAX 8192
+#define LOOKUP_BYTES    ((uint64_t)8 << 20)
+#define STATE_BYTES     ((uint64_t)16 << 10) /* taken for a state's size before any was seen */
 #define STEP_OVER_US    100000
 
 void hydrator_open(struct pipeline *pipeline)
@@ -28,6 +30,8 @@ void hydrator_open(struct pipeline *pipeline)
     for (unsigned i = 0; i < pipeline->options.n_outlets * LOOKUPS_MAX; i++)
         pipeline->hydrator.asked[i].pendings =
             memory_reserve(LOOKUP_KEYS_MAX * sizeof(struct pending *), "lookup keys");
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
+        pipeline->hydrator.queues[sink].state_bytes = STATE_BYTES;
 }
 
 static void queue(struct pipeline *pipeline, unsigned sink, struct pending *pending)
@@ -79,10 +83,26 @@ static bool free_slot(const struct hydrator *hydrator, unsigned sink, unsigned *
     return *slot < end;
 }
 
+/* An answer is in the server's memory and in ours as a whole: of large documents fewer are asked
+ * for. */
+static uint32_t keys_max(const struct hydrator *hydrator, unsigned sink)
+{
+    uint64_t keys = LOOKUP_BYTES / (hydrator->queues[sink].state_bytes + 1);
+    return keys < 1 ? 1 : keys < LOOKUP_KEYS_MAX ? (uint32_t)keys : LOOKUP_KEYS_MAX;
+}
+
+/* A moving average over the last states that were read back. */
+static void note_size(struct hydrator *hydrator, unsigned sink, uint32_t bytes)
+{
+    uint64_t *average = &hydrator->queues[sink].state_bytes;
+    *average = *average - *average / 64 + bytes / 64;
+}
+
 static unsigned ask(struct pipeline *pipeline, unsigned sink)
 {
     struct hydrator *hydrator = &pipeline->hydrator;
     struct sink_port *port = pipeline->outlets[sink].port;
+    uint32_t most = keys_max(hydrator, sink);
     unsigned asked = 0, i;
     while (hydrator->queues[sink].head != NULL && free_slot(hydrator, sink, &i)) {
         struct sink_lookup *lookup = port->ops->lookup_begin(port);
@@ -90,7 +110,7 @@ static unsigned ask(struct pipeline *pipeline, unsigned sink)
             break;
         uint32_t n = 0;
         while (
-            hydrator->queues[sink].head != NULL && n < LOOKUP_KEYS_MAX &&
+            hydrator->queues[sink].head != NULL && n < most &&
             port->ops->lookup_add(port, lookup, entity_key(hydrator->queues[sink].head->entity))) {
             struct pending *pending = queue_pop(hydrator, sink);
             pending->sinks[sink].hydrate = HYDRATE_ASKED;
@@ -242,6 +262,7 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
     case LOOKUP_FOUND:
         switch (join_states(pipeline, pending, item, sink, now_us)) {
         case JOINED:
+            note_size(&pipeline->hydrator, sink, pending->entity->value_bytes);
             watch_partition(pipeline, pending->entity, item, now_us);
             break;
         case JOIN_LATER:

@@ -132,7 +132,8 @@ struct hydrator {
         uint64_t retry_us;           /* the sink did not answer: not before this */
         bool wants_room;             /* or until then there is room for what it answers */
         unsigned attempts;
-        unsigned n_asked; /* lookups under way */
+        unsigned n_asked;     /* lookups under way */
+        uint64_t state_bytes; /* of a state that was read back, about */
     } queues[SINKS_MAX];
     struct sink_lookup *landing; /* an answer that is being merged: the store was full */
     uint32_t landing_at;
