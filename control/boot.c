@@ -22,7 +22,8 @@
 
 #define BYTES_PER_PENDING 4096
 #define EVENTS_A_SHARE    8                 /* at least so many of the largest fit a store */
-#define SHARE_BYTES_LEAST ((size_t)8 << 20) /* Kafka's usual largest message, 1 MiB, fits then */
+#define SHARE_BYTES_LEAST ((size_t)1 << 20) /* below, eviction has no spans to work with */
+#define SHARE_BYTES_GOOD  ((size_t)8 << 20) /* Kafka's usual largest message, 1 MiB, fits then */
 #define KEEP_BYTES_MOST   ((size_t)8 << 20)
 #define HEAPS_BYTES       ((size_t)8 << 20) /* of libraries, beside what they are told to stay in */
 
@@ -31,6 +32,12 @@ static void *reserve_array(unsigned n, size_t bytes)
     void *array = calloc(n, bytes);
     ASSERT(array != NULL);
     return array;
+}
+
+/* What a task's store has on each shard. */
+static size_t share_bytes(const struct node *node)
+{
+    return node->config->node.memory_bytes / node->n_shards / node->n_tasks;
 }
 
 /* ---- a task's parts ---- */
@@ -104,12 +111,6 @@ static int open_task(struct node *node, unsigned index, struct err *err)
 
 /* ---- a shard ---- */
 
-/* What a task's store has on each shard. */
-static size_t share_bytes(const struct node *node)
-{
-    return node->config->node.memory_bytes / node->n_shards / node->n_tasks;
-}
-
 static int build_pipeline(struct node *node, struct shard *shard, struct task *task,
                           struct err *err)
 {
@@ -173,12 +174,18 @@ int boot_shard(struct node *node, unsigned id, struct env *env, struct err *err)
 
 /* ---- the node ---- */
 
-static int check_cores(const struct node *node, struct err *err)
+static int check_size(const struct node *node, struct err *err)
 {
     if (node->n_shards > SHARDS_MAX)
         return err_set(err, EXIT_CONFIG,
                        "node.cores names %u cores; at most %d shards run in one process",
                        node->n_shards, SHARDS_MAX);
+    if (share_bytes(node) < SHARE_BYTES_LEAST)
+        return err_set(err, EXIT_CONFIG,
+                       "node.memory: %zu MiB for %u tasks on %u cores is too little: set it to at "
+                       "least %zuMiB, or give the node fewer cores or tasks",
+                       (size_t)node->config->node.memory_bytes >> 20, node->n_tasks, node->n_shards,
+                       SHARE_BYTES_LEAST * node->n_shards * node->n_tasks >> 20);
     return 0;
 }
 
@@ -229,14 +236,14 @@ static void tell_memory(const struct node *node)
 static void warn_of_small_shares(const struct node *node)
 {
     size_t share = share_bytes(node);
-    if (share >= SHARE_BYTES_LEAST)
+    if (share >= SHARE_BYTES_GOOD)
         return;
     log_line(LOG_WARN, "node",
              "a task has %zu KiB for documents on each core: events over %zu KiB go to the dead "
              "letters, and documents are read back often: set node.memory to at least %zuMiB, or "
              "give the node fewer cores or tasks",
              share >> 10, share / EVENTS_A_SHARE >> 10,
-             SHARE_BYTES_LEAST * node->n_shards * node->n_tasks >> 20);
+             SHARE_BYTES_GOOD * node->n_shards * node->n_tasks >> 20);
 }
 
 int boot_open(struct node *node, struct err *err)
@@ -246,7 +253,7 @@ int boot_open(struct node *node, struct err *err)
     node->started_wall_us = env_wall_us(node->env);
     node->n_shards = config->node.cores.n;
     node->n_tasks = config->n_tasks;
-    if (check_cores(node, err) != 0)
+    if (check_size(node, err) != 0)
         return -1;
     memory_setup(config->node.hugepages);
     memory_keep(keep_bytes(config->node.memory_bytes));

@@ -232,7 +232,7 @@ static int copy_value(struct reader *reader, const struct json_value *value, str
 static int take_member(struct reader *reader, struct row_draft *draft, struct slice name,
                        const struct json_value *value)
 {
-    struct field *field = &draft->fields[draft->n];
+    struct field *field;
     uint16_t column;
 
     if (find_column(reader, draft, name, &column) < 0)
@@ -243,6 +243,7 @@ static int take_member(struct reader *reader, struct row_draft *draft, struct sl
     }
     if (reader->place[column] != 0)
         return reader_fail(reader, "the document holds a column twice:", name);
+    field = &draft->fields[draft->n];
     reader->place[column] = (uint16_t)++draft->n;
     *field = (struct field){ .column = column };
     return copy_value(reader, value, &field->value);

@@ -400,7 +400,9 @@ unsigned hydrator_step(struct pipeline *pipeline, uint64_t now_us)
     }
     for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++) {
         bool room = hydrator->queues[sink].wants_room && !store_is_stuck(pipeline->store);
-        if (room || now_us >= hydrator->queues[sink].retry_us) {
+        if (room)
+            hydrator->queues[sink].retry_us = now_us; /* for what is queued next, too */
+        if (now_us >= hydrator->queues[sink].retry_us) {
             hydrator->queues[sink].wants_room = false;
             done += ask(pipeline, sink);
         }

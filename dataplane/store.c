@@ -71,6 +71,7 @@ struct store {
         bool passing;      /* a pass over picked spans is under way */
         size_t
             pick_bytes; /* of the one under way; or twice the last one's, if that gave too little */
+        bool refused;   /* there was no block, and nothing was dropped since */
         bool vain;      /* the last pass emptied little: pending entities are everywhere */
         size_t fruitless; /* buckets looked at since something was dropped */
         bool dropped_any;
@@ -175,7 +176,10 @@ const struct plan *store_plan(const struct store *store)
 
 void *store_take(struct store *store, size_t bytes)
 {
-    return slab_take(store->slab, bytes);
+    void *block = slab_take(store->slab, bytes);
+    if (block == NULL)
+        store->eviction.refused = true;
+    return block;
 }
 
 void store_give(struct store *store, void *block)
@@ -223,7 +227,7 @@ void store_prefetch_entity(const struct store *store, uint64_t hash)
 struct entity *store_add(struct store *store, uint64_t hash, struct slice key)
 {
     ASSERT(key.len > 0 && key.len <= KEY_BYTES_MAX);
-    struct entity *entity = slab_take(store->slab, sizeof(*entity) + key.len);
+    struct entity *entity = store_take(store, sizeof(*entity) + key.len);
     if (entity == NULL)
         return NULL;
     struct entity **bucket = bucket_of(store, hash);
@@ -256,6 +260,7 @@ void store_drop(struct store *store, struct entity *entity)
     if (knew_rows) {
         store->eviction.dropped_any = true;
         store->eviction.fruitless = 0;
+        store->eviction.refused = false;
     }
 }
 
@@ -353,12 +358,14 @@ static void begin_pass(struct store *store)
 {
     struct eviction *eviction = &store->eviction;
     size_t spare = spare_bytes(store), free = free_bytes(store);
-    bool urgent = free < spare / 2 || slab_missing_bytes(store->slab) > 0;
+    bool missing = slab_missing_bytes(store->slab) > 0;
+    bool lacks = store->eviction.refused && !missing; /* a state of many rows, say */
+    bool urgent = free < spare / 2 || missing || lacks;
     if (free >= spare)
         eviction->vain = false;
     if (!urgent && (free >= spare || eviction->vain))
         return;
-    if (free < spare && (!urgent || eviction->pick_bytes < spare))
+    if ((free < spare || lacks) && (!urgent || eviction->pick_bytes < spare))
         eviction->pick_bytes = spare;
     if (eviction->pick_bytes > slab_bound_bytes(store->slab))
         eviction->pick_bytes = slab_bound_bytes(store->slab);
@@ -431,7 +438,7 @@ static struct row_set *set_grow(struct store *store, const struct row_set *set, 
                                 struct row *row)
 {
     uint32_t n = set != NULL ? set->n : 0;
-    struct row_set *grown = slab_take(store->slab, sizeof(*grown) + (n + 1) * sizeof(*grown->rows));
+    struct row_set *grown = store_take(store, sizeof(*grown) + (n + 1) * sizeof(*grown->rows));
     if (grown == NULL)
         return NULL;
     grown->n = n + 1;
@@ -482,7 +489,7 @@ struct row *store_make_row(struct store *store, struct row *old, const struct ch
         note_holder(store, old, change, holder);
         return NULL;
     }
-    struct row *row = slab_take(store->slab, row_bytes(&joined));
+    struct row *row = store_take(store, row_bytes(&joined));
     if (row == NULL) {
         *verdict = MERGE_FULL;
         return NULL;

@@ -110,11 +110,11 @@ def store_ten_times_smaller_than_a_topic_ends_in_the_same_documents_and_cells_by
     check_evicted(summary, expected)
 
 
-@test()
-def small_share_of_memory_is_told_at_start(case):
-    # 64 MiB over 16 tasks: an event over 512 KiB can't be taken, whatever the config says.
+@test(each={"told": (16, 0), "refused": (64 // len(os.sched_getaffinity(0)) + 1, 78)})
+def small_share_of_memory_at_start_is(case, tasks, code):
+    # Events over an eighth of a share can't be taken, whatever the config says; less than 1 MiB is of no use.
     source = case.file_source(case.write("events.ndjson", []))
-    config = case.crowded(case.config(source, case.sqlite(), node={"memory": "64MiB"}), 16)
-    cores = len(os.sched_getaffinity(0))
-    check(f"set node.memory to at least {8 * 16 * cores}MiB" in case.weir("run", config, "--until-end").stderr,
-          "the warning")
+    config = case.crowded(case.config(source, case.sqlite(), node={"memory": "64MiB"}), tasks)
+    least = (1 if code else 8) * tasks * len(os.sched_getaffinity(0))
+    result = case.weir("run", config, "--until-end", code=code)
+    check(f"to at least {least}MiB" in result.stderr, f"no advice: {result.stderr[-500:]}")

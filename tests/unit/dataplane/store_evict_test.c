@@ -307,6 +307,32 @@ static void reader_keeps_what_is_dropped_under_it(void **state)
     assert_false(store_is_whole(rig.store));
 }
 
+/* A state of many rows, none of them large: about a third of the store must make room for it. */
+static void state_of_many_rows_finds_its_room(void **state)
+{
+    struct rig rig = rig_open();
+    static struct change changes[400];
+    static char ids[400][16];
+    struct field field = { .column = 0, .value = { values, 12000 } };
+    struct document_state read = { .changes = changes, .n_changes = 400, .partition = -1 };
+    unsigned late = 0, turns = 0;
+    (void)state;
+    for (unsigned i = 0; i < 400; i++) {
+        changes[i] = (struct change){ .seqno = SEQNO_EPOCH + 1,
+                                      .row_id = key_of(i, ids[i]),
+                                      .table = 1,
+                                      .op = CHANGE_UPSERT,
+                                      .n_fields = 1,
+                                      .fields = &field };
+    }
+    must_merge_many(&rig, 0, 100001, 200);
+    find(&rig, 100000)->pending = (struct pending *)&rig;
+    while (store_join(rig.store, find(&rig, 100000), &read, 1, &late) == MERGE_FULL) {
+        turn(&rig);
+        assert_true(turns++ < TURNS_MAX);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +346,7 @@ int main(void)
         cmocka_unit_test(sizes_that_shift_find_room_and_keep_half),
         cmocka_unit_test(one_large_row_costs_few_small_ones),
         cmocka_unit_test(reader_keeps_what_is_dropped_under_it),
+        cmocka_unit_test(state_of_many_rows_finds_its_room),
     };
     return cmocka_set_message_output(CM_OUTPUT_TAP), cmocka_run_group_tests(tests, setup, NULL);
 }
