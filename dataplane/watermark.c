@@ -4,8 +4,9 @@
  * A document has at most two holds for one sink and partition: one that flies with the write under
  * way, one for what came since. When the write fails the two become one, the earlier.
  *
- * Invariant: offsets in a list never fall. A partition that comes back after it was taken away is
- * read again from a lower offset; pendings_forget() emptied its lists before.
+ * Invariant: offsets in a list never fall. A new one belongs at the end, but where a log stepped
+ * back: then it goes before those that are held from the first reading. (A partition that comes
+ * back after it was taken away finds its lists empty: pendings_forget().)
  */
 #include "dataplane/watermark.h"
 
@@ -69,27 +70,39 @@ static void list_unlink(struct watermark *watermark, struct hold *hold)
         list->tail = hold->prev;
 }
 
+/* From the end: that is where it belongs, nearly always. */
+static void list_insert(struct hold_list *list, struct hold *hold)
+{
+    struct hold *before = list->tail;
+    while (before != NULL && before->offset > hold->offset)
+        before = before->prev;
+    hold->prev = before;
+    hold->next = before != NULL ? before->next : list->head;
+    if (hold->next != NULL)
+        hold->next->prev = hold;
+    else
+        list->tail = hold;
+    if (before != NULL)
+        before->next = hold;
+    else
+        list->head = hold;
+}
+
 void watermark_hold(struct watermark *watermark, unsigned sink, struct hold **chain,
                     const struct change *change)
 {
     if (*chain_find(chain, change->partition) != NULL)
         return;
-    struct hold_list *list = list_of(watermark, sink, change->partition);
     struct hold *hold = pool_take(&watermark->holds);
     ASSERT(hold != NULL); /* the caller asked watermark_room() */
     *hold = (struct hold){ .offset = change->offset,
                            .clock = change->clock_before,
-                           .prev = list->tail,
                            .sibling = *chain,
                            .chain = chain,
                            .partition = change->partition,
                            .sink = (uint8_t)sink };
     *chain = hold;
-    if (list->tail != NULL)
-        list->tail->next = hold;
-    else
-        list->head = hold;
-    list->tail = hold;
+    list_insert(list_of(watermark, sink, change->partition), hold);
 }
 
 void watermark_release(struct watermark *watermark, struct hold **chain)

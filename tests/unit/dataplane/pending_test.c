@@ -69,6 +69,22 @@ static void offset_is_held_until_every_sink_has_the_version(void **state)
     assert_int_equal(pendings_count(pendings), 0);
 }
 
+/* A log that steps back holds lower offsets than those of its first reading, and they count. */
+static void offset_that_is_read_again_is_the_low_one(void **state)
+{
+    (void)state;
+    struct pending *first = touch(&entities[0], 3, 100, 5), *last = touch(&entities[1], 3, 110, 5);
+    struct pending *again = touch(&entities[2], 3, 90, 5), *between = touch(&entities[3], 3, 105, 5);
+    struct pending *in_order[] = { again, first, between, last };
+    static const int64_t lows[] = { 90, 100, 105, 110 };
+    for (unsigned i = 0; i < 4; i++) {
+        assert_low(3, lows[i]);
+        land(0, in_order[i]);
+        land(1, in_order[i]);
+    }
+    assert_low(3, -1);
+}
+
 /* What comes while a write is under way holds its own offset and goes with the next write. */
 static void change_during_a_write_waits_for_the_next(void **state)
 {
@@ -243,6 +259,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, open_pendings)
     const struct CMUnitTest tests[] = {
         TEST(offset_is_held_until_every_sink_has_the_version),
+        TEST(offset_that_is_read_again_is_the_low_one),
         TEST(change_during_a_write_waits_for_the_next),
         TEST(stale_change_of_a_pending_document_holds_its_offset),
         TEST(failed_write_keeps_the_earliest_offset),
