@@ -10,6 +10,7 @@
 #include "control/boot.h"
 
 #include "control/assign.h"
+#include "control/commit.h"
 #include "control/drivers.h"
 #include "control/standing.h"
 #include "control/threads.h"
@@ -72,6 +73,7 @@ static int open_source(struct task *task, struct err *err)
     task->events = (struct source_events){ .context = task,
                                            .assigned = assign_assigned,
                                            .revoking = assign_revoking,
+                                           .uncommitted = commit_lost,
                                            .waiting = source_waits };
     task->source = drivers_source(&drivers, &task->events, err);
     if (task->source == NULL)

@@ -82,13 +82,19 @@ void commit_look(struct task *task)
     }
 }
 
+void commit_lost(void *context)
+{
+    ((struct task *)context)->commit_again = true;
+}
+
 /* What is durable and not committed yet. */
 static unsigned collect(struct task *task)
 {
     unsigned n = 0;
     for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++) {
         const struct assignment *at = &task->assignments[slot];
-        if (!at->owned || at->durable <= at->committed)
+        if (!at->owned || at->durable < 0 ||
+            (at->durable <= at->committed && !(task->commit_again && at->committed >= 0)))
             continue;
         task->commit_slots[n] = (uint16_t)slot;
         task->commits[n++] =
@@ -119,11 +125,13 @@ int commit_round(struct task *task, bool wait)
         return -1;
     }
     unsigned n = collect(task);
+    task->commit_again = false;
     if (n == 0)
         return 0;
     if (task->source->ops->commit(task->source, task->commits, n, wait, &err) != 0) {
         log_line(LOG_WARN, task->config->name,
                  "the commit of %u partitions failed and is tried again: %s", n, err.text);
+        task->commit_again = true;
         return -1;
     }
     for (unsigned i = 0; i < n; i++)

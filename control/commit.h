@@ -10,6 +10,9 @@
  * .read. */
 void commit_look(struct task *task);
 
+/* source_events.uncommitted of a task (its context). */
+void commit_lost(void *context);
+
 /* commit_look(), then makes the dead letters durable, then commits. `wait`: returns when the commit
  * is stored. 0, or -1 where it could not be (it is tried again; a task whose dead letters can't be
  * kept has failed). */

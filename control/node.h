@@ -72,6 +72,7 @@ struct task {
     uint64_t prepare_us; /* when to try the next one */
     unsigned prepare_attempts;
     uint64_t commit_us;                  /* when the next commit round is due */
+    bool commit_again;                   /* a commit was lost: the next one is of all partitions */
     uint64_t marks_us;                   /* when to ask for the logs' ends again */
     struct shard_mark *positions, *lows; /* [n_shards][PARTITIONS_MAX], for commit rounds */
     struct source_commit *commits;       /* [PARTITIONS_MAX], likewise */

@@ -98,6 +98,9 @@ struct source_events {
     /* They will be taken away when this returns: drain (bounded), commit. `lost`: they are gone
      * already. */
     void (*revoking)(void *context, struct source_partition *partitions, unsigned n, bool lost);
+    /* A commit that was handed over was not stored: what is durable is to be committed once more,
+     * also where nothing new comes. From within commit() too. */
+    void (*uncommitted)(void *context);
     /* NULL, or called now and then while the source waits for a server within service() or
      * commit(): the control thread lives. */
     void (*waiting)(void *context);

@@ -53,8 +53,10 @@ static void report(struct kafka_source *source, rd_kafka_resp_err_t error)
 {
     uint64_t held;
 
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR &&
-        log_limit_pass(&source->limit_commit, kafka_now_us(), &held))
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    source->events->uncommitted(source->events->context);
+    if (log_limit_pass(&source->limit_commit, kafka_now_us(), &held))
         log_line(LOG_WARN, "kafka", "a commit was not taken: %s; the next one carries it too",
                  rd_kafka_err2str(error));
 }

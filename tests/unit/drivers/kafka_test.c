@@ -28,7 +28,14 @@ static void never_revoked(void *context, struct source_partition *partitions, un
     fail_msg("nobody can have revoked anything");
 }
 
-static const struct source_events events = { NULL, never_assigned, never_revoked };
+static void never_uncommitted(void *context)
+{
+    (void)context;
+    fail_msg("nothing can have been committed");
+}
+
+static const struct source_events events = { NULL, never_assigned, never_revoked,
+                                             never_uncommitted, NULL };
 
 static struct kafka_options options_with(const struct kafka_setting *setting)
 {
