@@ -19,7 +19,6 @@
 #include <inttypes.h>
 
 #define LOOKUP_KEYS_MAX 8192
-#define LOOKUP_BYTES    ((uint64_t)8 << 20)
 #define STATE_BYTES     ((uint64_t)16 << 10) /* taken for a state's size before any was seen */
 #define STEP_OVER_US    100000
 
@@ -84,10 +83,10 @@ static bool free_slot(const struct hydrator *hydrator, unsigned sink, unsigned *
 }
 
 /* An answer is in the server's memory and in ours as a whole: of large documents fewer are asked
- * for. */
+ * for, so that it fits what buffers keep. */
 static uint32_t keys_max(const struct hydrator *hydrator, unsigned sink)
 {
-    uint64_t keys = LOOKUP_BYTES / (hydrator->queues[sink].state_bytes + 1);
+    uint64_t keys = memory_keep_bytes() / (hydrator->queues[sink].state_bytes + 1);
     return keys < 1 ? 1 : keys < LOOKUP_KEYS_MAX ? (uint32_t)keys : LOOKUP_KEYS_MAX;
 }
 

@@ -197,7 +197,8 @@ class Servers:
     @property
     def hbase(self):
         """ZooKeeper's address."""
-        return f"127.0.0.1:{self.port('hbase', HEAP='512m', WEIR_SERVERS_WAIT=str(HANG_S))}"
+        heap = os.environ.get("WEIR_E2E_HEAP", "512m")
+        return f"127.0.0.1:{self.port('hbase', HEAP=heap, WEIR_SERVERS_WAIT=str(HANG_S))}"
 
     @property
     def connect(self):
