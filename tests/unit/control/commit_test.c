@@ -93,7 +93,8 @@ static void what_is_committed_is_not_committed_again(void **state)
     free(rig);
 }
 
-/* Nothing new comes: the group would be told of a lag for ever, and the next member read it again. */
+/* Nothing new comes: the group would be told of a lag for ever, and the next member read it again.
+ */
 static void commit_that_was_lost_is_made_again_although_nothing_is_new(void **state)
 {
     struct rig *rig = rig_open();

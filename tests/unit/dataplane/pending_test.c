@@ -74,7 +74,8 @@ static void offset_that_is_read_again_is_the_low_one(void **state)
 {
     (void)state;
     struct pending *first = touch(&entities[0], 3, 100, 5), *last = touch(&entities[1], 3, 110, 5);
-    struct pending *again = touch(&entities[2], 3, 90, 5), *between = touch(&entities[3], 3, 105, 5);
+    struct pending *again = touch(&entities[2], 3, 90, 5),
+                   *between = touch(&entities[3], 3, 105, 5);
     struct pending *in_order[] = { again, first, between, last };
     static const int64_t lows[] = { 90, 100, 105, 110 };
     for (unsigned i = 0; i < 4; i++) {

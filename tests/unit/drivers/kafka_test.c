@@ -34,8 +34,8 @@ static void never_uncommitted(void *context)
     fail_msg("nothing can have been committed");
 }
 
-static const struct source_events events = { NULL, never_assigned, never_revoked,
-                                             never_uncommitted, NULL };
+static const struct source_events events = { NULL, never_assigned, never_revoked, never_uncommitted,
+                                             NULL };
 
 static struct kafka_options options_with(const struct kafka_setting *setting)
 {

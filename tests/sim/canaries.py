@@ -1,0 +1,56 @@
+"""Known bugs: each is built into a copy of the sources, and the simulator must catch it.
+
+A canary is a text of one file that is replaced by another, or several. Where a text is not found any more the canary
+says so: whoever changed the place decides what its bug is now.
+"""
+
+
+class Canary:
+    """name, then file, old text, new text, once or more."""
+
+    def __init__(self, name, *edits):
+        self.name, self.edits = name, [edits[at:at + 3] for at in range(0, len(edits), 3)]
+
+
+CANARIES = [
+    # R1 to R7 of docs/ORDERING.md
+    Canary("r1_commits_carry_no_clock", "control/commit.c",
+           ".clock = at->durable_clock", ".clock = 1704067200000000 /* SEQNO_EPOCH */"),
+    Canary("r2_version_is_the_newest_seqno", "dataplane/store.c",
+           "        .version = entity->version,\n        .residual = entity->residual,\n        .n_rows",
+           "        .version = ({ uint64_t newest = 0; for (uint32_t i = 0; entity->rows && i < entity->rows->n; i++)"
+           " if (entity->rows->rows[i]->seqno > newest) newest = entity->rows->rows[i]->seqno; newest; }),\n"
+           "        .residual = entity->residual,\n        .n_rows"),
+    Canary("r3_new_entities_are_not_read_back", "dataplane/apply.c",
+           "return entity->epoch < change->epoch &&", "return entity->epoch != 0 && entity->epoch < change->epoch &&"),
+    Canary("r4_an_assignment_is_no_reason_to_read_back", "dataplane/apply.c",
+           "return entity->epoch < change->epoch &&", "return entity->epoch == 0 && entity->epoch < change->epoch &&",
+           # nor to forget what rests when a partition is given up, which would hide it
+           "dataplane/shard.c", "    pipeline->sweep_partition = partition;\n", ""),
+    Canary("r5_what_was_read_is_committed", "control/commit.c",
+           "bool held = low_of(task, slot, &low) && low.offset < position->offset;",
+           "bool held = low_of(task, slot, &low) && false;"),
+    Canary("r6_deleted_documents_leave_no_state", "drivers/elasticsearch/lookup.c",
+           "    if (!doc->found || item->found == LOOKUP_BROKEN)\n",
+           "    if (side || !doc->found || item->found == LOOKUP_BROKEN)\n"),
+    Canary("r7_a_document_comes_by_several_partitions", "tests/sim/changelog.c",
+           "return log->keyed ? key % log->n_parts : sim_below(log->n_parts);",
+           "return (void)key, sim_below(log->n_parts);"),
+    # and others
+    Canary("commit_before_the_acknowledgement", "dataplane/pending.c",
+           "watermark_move(pendings->watermark, &at->holds, &at->flying_holds);",
+           "watermark_release(pendings->watermark, &at->holds);"),
+    Canary("equal_seqno_wins", "dataplane/merge.c",
+           "if (deleted || (!deletes && tie_order(row, change) <= 0))", "if (false && tie_order(row, change) <= 0)"),
+    Canary("watermark_is_the_tail", "dataplane/watermark.c",
+           "const struct hold *head = list_of(watermark, sink, partition)->head;\n        if",
+           "const struct hold *head = list_of(watermark, sink, partition)->tail;\n        if"),
+    Canary("conflict_is_a_failure", "drivers/elasticsearch/bulk.c",
+           "\"version_conflict_engine_exception\") ? SINK_STALE",
+           "\"version_conflict_engine_exception\") ? SINK_RETRY"),
+    Canary("answer_is_applied_to_the_wrong_item", "drivers/elasticsearch/bulk.c",
+           "struct sink_item *item = &bulk->batch.items[op->item];\n    enum sink_verdict",
+           "struct sink_item *item = &bulk->batch.items[(op->item + 1) % bulk->batch.n];\n    enum sink_verdict"),
+    Canary("document_is_deleted_before_its_side_state_is_acknowledged", "drivers/elasticsearch/bulk.c",
+           "        if (!pass->ops[i].ready)\n            continue;\n", ""),
+]
