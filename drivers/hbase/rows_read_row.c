@@ -374,8 +374,9 @@ static int read_mapped(struct rows_reader *reader, const struct piece_group *gro
 
     if (draft->marker->many != (table->many.len > 0))
         return rows_fail(reader, "`many` is not what it was for the table", table->name);
-    if (draft->marker->row_len > ROW_ID_BYTES_MAX)
-        return rows_fail(reader, "a row id that is too long:", piece_row_id(draft->marker));
+    if (draft->marker->row_len > ROW_ID_BYTES_MAX || !utf8_valid(piece_row_id(draft->marker)))
+        return rows_fail(reader,
+                         "a row id that is too long, or no UTF-8:", piece_row_id(draft->marker));
     n_max = n_max < COLUMNS_MAX ? n_max : COLUMNS_MAX;
     draft->fields = arena_take(reader->arena, n_max * sizeof(*draft->fields));
     if (draft->fields == NULL)
