@@ -18,7 +18,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUOTE_BYTES = 60, WORD_BYTES = 64, TEXT_BYTES = 1400 };
+enum { QUOTE_BYTES = 60, WORD_BYTES = 64, TEXT_BYTES = 1400, ESCAPE_BYTES = 4 };
+
+/* Writes the byte, or its escape where a terminal or a line would suffer from it; how many bytes
+ * that takes. */
+static size_t put_escaped(char *out, unsigned char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char escape[ESCAPE_BYTES] = { '\\', 'x', digits[c >> 4], digits[c & 15] };
+    bool control = c < 0x20 || c == 0x7F;
+    memcpy(out, control ? escape : (const char *)&c, control ? ESCAPE_BYTES : 1);
+    return control ? ESCAPE_BYTES : 1;
+}
 
 struct quoted errors_quote(const char *text, size_t len)
 {
@@ -30,15 +41,23 @@ struct quoted errors_quote(const char *text, size_t len)
             keep--; /* a character is not cut in half */
     }
     quoted.text[at++] = '"';
-    for (size_t i = 0; i < keep; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7F)
-            at += (size_t)snprintf(quoted.text + at, sizeof(quoted.text) - at, "\\x%02x", c);
-        else
-            quoted.text[at++] = (char)c;
-    }
+    for (size_t i = 0; i < keep; i++)
+        at += put_escaped(quoted.text + at, (unsigned char)text[i]);
     snprintf(quoted.text + at, sizeof(quoted.text) - at, "%s\"", keep < len ? "..." : "");
     return quoted;
+}
+
+/* One line, whatever it names: keys and paths are not all quoted. */
+static char *one_line(const char *text)
+{
+    char *line = malloc(strlen(text) * ESCAPE_BYTES + 1);
+    size_t len = 0;
+    if (line == NULL)
+        fatal(EXIT_SOFTWARE, "config: out of memory");
+    for (; *text != '\0'; text++)
+        len += put_escaped(line + len, (unsigned char)*text);
+    line[len] = '\0';
+    return line;
 }
 
 void errors_add(struct config_errors *errors, unsigned line, unsigned column, const char *format,
@@ -60,10 +79,7 @@ void errors_add(struct config_errors *errors, unsigned line, unsigned column, co
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    char *copy = strdup(text);
-    if (copy == NULL)
-        fatal(EXIT_SOFTWARE, "config: out of memory");
-    errors->items[errors->n++] = (struct config_error){ line, column, copy };
+    errors->items[errors->n++] = (struct config_error){ line, column, one_line(text) };
 }
 
 static int errors_order(const void *left, const void *right)
