@@ -67,6 +67,7 @@ static bool next_object(const struct reader *reader, const struct part *part, st
 /* Its lines, each with its object. */
 static int take_table(struct reader *reader, const struct part *part)
 {
+    const struct plan_table *table = part->table < 0 ? NULL : &reader->plan->tables[part->table];
     struct json json, array;
     struct slice id, object;
     struct json_value value;
@@ -78,6 +79,9 @@ static int take_table(struct reader *reader, const struct part *part)
     while ((more = reader_member(reader, &json, &id, &value)) == 1) {
         if (reader_line(reader, id, &value, &line) < 0)
             return -1;
+        if (id.len > 0 && table != NULL && table->many.len == 0)
+            return reader_fail(reader, "`rows` gives an id to the row of the 1:1 table",
+                               part->name);
         object = (struct slice){ NULL, 0 };
         if (line.alive && !next_object(reader, part, &array, &object))
             return reader_fail(reader, "`rows` names more rows than the document shows of",
