@@ -28,6 +28,7 @@
 #include <stdio.h>
 
 #define NAMES_BYTES_MAX   ((size_t)1 << 30)
+#define ROWS_MAX          (4 * LOCATE_REGIONS_MAX) /* of a look: regions, their parents, replicas */
 #define REQUEST_BYTES_MAX ((size_t)16384)
 #define MASTERS_MAX       32u
 #define PATH_BYTES_MAX    512u
@@ -44,6 +45,7 @@ struct generation {
     struct rpc_target *servers;
     struct arena names;
     uint32_t n_regions, n_servers;
+    uint32_t n_rows;  /* of hbase:meta, that it was filled from */
     uint64_t last_id; /* of the last region, while it is being filled */
 };
 
@@ -245,7 +247,7 @@ void locate_step(struct locate *locate)
         env_mono_us(locate->options.env) < locate->due_us)
         return;
     locate->wanted = false;
-    locate->next->n_regions = locate->next->n_servers = 0;
+    locate->next->n_regions = locate->next->n_servers = locate->next->n_rows = 0;
     arena_reset(&locate->next->names);
     if (locate->meta_known) {
         ask_page(locate, SLICE(""));
@@ -405,6 +407,9 @@ static const char *take_page(struct locate *locate, struct slice cells, unsigned
         const char *problem = region.serves ? take_region(locate->next, &region) : NULL;
         if (problem != NULL)
             return problem;
+        /* A server that sends the same page for ever would be listened to for ever. */
+        if (++locate->next->n_rows > ROWS_MAX)
+            return "it has too many rows";
     }
     if (got < 0)
         return "hbase:meta answers with something else than regions";

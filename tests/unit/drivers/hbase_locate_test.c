@@ -344,6 +344,26 @@ static void requests_are_held_until_something_is_known(void **state)
     assert_int_equal(locate_wait_ends(locate, &wait), LOCATE_GO);
 }
 
+/* A server that sends the same page again and again, with more behind it: the look ends. */
+static void endless_pages_are_not_taken(void **state)
+{
+    const struct fake_region gone = { .name = "orders,,1.a.", .start = "", .end = "", .id = 1 };
+    struct locate *locate = fake_locate();
+
+    (void)state;
+    locate_step(locate);
+    fake_answer_meta("rs9", 16020);
+    while (locate_looking(locate)) {
+        struct buf *cells = fake_buf(), *answer = fake_buf();
+
+        assert_true(fake.started < 5 * LOCATE_REGIONS_MAX);
+        fake_put_region(cells, &gone);
+        proto_put_number(answer, 8, true);
+        fake_answer(0, answer, cells);
+    }
+    assert_false(locate_known(locate));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(failed_look_leaves_what_is_known),
         cmocka_unit_test(looks_that_fail_are_further_and_further_apart),
         cmocka_unit_test(broken_answers_are_not_taken),
+        cmocka_unit_test(endless_pages_are_not_taken),
         cmocka_unit_test(broken_registry_answers_are_told),
         cmocka_unit_test(requests_are_held_until_something_is_known),
     };
