@@ -232,14 +232,14 @@ def zombie_brings_back_nothing_that_was_deleted_and_forgotten(case):
     hbase_oracle.check_cells(cells, oracle.replay(made + deleted, MAPPING, "canal-json"), "all is deleted")
 
 
-@test(needs="kafka")
-def member_that_stood_still_longer_than_it_may_wait_comes_back_and_reads_to_the_end(case):
+@test(needs="kafka", each={"dynamic": ({},), "static": ({"group.instance.id": "one"},)})
+def member_that_stood_still_longer_than_it_may_wait_comes_back_and_reads_to_the_end(case, options):
     # Its partitions are lost when --wait, counted from the start, is long over: it waits for new ones from then on.
     events = workload.Workload(29, 100, case.unique, keyed=True).events(2000)
     slow = {"docs": 10, "linger": "50ms", "in_flight": 1}
     produce(case.servers.kafka, events)
-    config = case.config(case.kafka_source(case.unique, kafka=KEYED), case.sqlite() | {"batch": slow})
-    node = case.start("run", config, "--until-end", "--wait", "3s")
+    source = case.kafka_source(case.unique, kafka=KEYED, options=options)
+    node = case.start("run", case.config(source, case.sqlite() | {"batch": slow}), "--until-end", "--wait", "3s")
     until(lambda: "partitions are ours now" in said(node), "it reads")
     node.child.send_signal(signal.SIGSTOP)
     try:
