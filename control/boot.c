@@ -22,16 +22,19 @@
 #include <unistd.h>
 
 #define BYTES_PER_PENDING 4096
-#define EVENTS_A_SHARE    8                 /* at least so many of the largest fit a store */
-#define SHARE_BYTES_LEAST ((size_t)1 << 20) /* below, eviction has no spans to work with */
-#define SHARE_BYTES_GOOD  ((size_t)8 << 20) /* Kafka's usual largest message, 1 MiB, fits then */
+#define EVENTS_A_SHARE    8 /* at least so many of the largest fit a store */
+/* Each size of row that waits for its state keeps 64 KiB busy, and there are some 70 sizes
+ * (dataplane/base/slab.h): in less, what waits could fill everything, and wait for ever. Kafka's
+ * usual largest message, 1 MiB, fits too. */
+#define SHARE_BYTES_LEAST ((size_t)8 << 20)
 #define KEEP_BYTES_MOST   ((size_t)8 << 20)
 #define HEAPS_BYTES       ((size_t)8 << 20) /* of libraries, beside what they are told to stay in */
 
 static void *reserve_array(unsigned n, size_t bytes)
 {
     void *array = calloc(n, bytes);
-    ASSERT(array != NULL);
+    if (array == NULL)
+        fatal(EXIT_SOFTWARE, "node: out of memory at the start");
     return array;
 }
 
@@ -234,20 +237,6 @@ static void tell_memory(const struct node *node)
              mib(libraries), mib(process));
 }
 
-/* Large events are not the exception then, and documents are read back again and again. */
-static void warn_of_small_shares(const struct node *node)
-{
-    size_t share = share_bytes(node);
-    if (share >= SHARE_BYTES_GOOD)
-        return;
-    log_line(LOG_WARN, "node",
-             "a task has %zu KiB for documents on each core: events over %zu KiB go to the dead "
-             "letters, and documents are read back often: set node.memory to at least %zuMiB, or "
-             "give the node fewer cores or tasks",
-             share >> 10, share / EVENTS_A_SHARE >> 10,
-             SHARE_BYTES_GOOD * node->n_shards * node->n_tasks >> 20);
-}
-
 int boot_open(struct node *node, struct err *err)
 {
     const struct config *config = node->config;
@@ -271,7 +260,6 @@ int boot_open(struct node *node, struct err *err)
             pipeline_join(node->tasks[i].pipelines[s], node->tasks[i].pipelines);
     memory_seal();
     tell_memory(node);
-    warn_of_small_shares(node);
     return 0;
 }
 

@@ -177,6 +177,8 @@ static void make_pending(struct pipeline *pipeline, struct entity *entity,
     }
     if (read_back && pending->wanted < change->epoch)
         hydrator_want_all(pipeline, pending, change->epoch);
+    if (pending->waiting_bytes > 0)
+        hydrator_weigh(pipeline, pending);
     bool held =
         __atomic_load_n(&options->epochs[change->partition], __ATOMIC_RELAXED) == change->epoch;
     pendings_touch(pipeline->pendings, pending, change, now_us, held);
@@ -234,7 +236,7 @@ static void wait_for_room(struct pipeline *pipeline, bool store, uint64_t now_us
 /* False: there is no room now; nothing was changed. */
 static bool apply(struct pipeline *pipeline, const struct change *change, uint64_t now_us)
 {
-    bool pendings_left = pendings_room(pipeline->pendings);
+    bool pendings_left = pendings_room(pipeline->pendings) && !hydrator_is_full(pipeline);
     if (!pendings_left || !store_has_room(pipeline->store)) {
         wait_for_room(pipeline, pendings_left, now_us);
         return false;

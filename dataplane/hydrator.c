@@ -5,8 +5,9 @@
  *                                                             ─► READY, or at rest
  *
  * While a document waits, its changes are merged as they come: the join does not care in which
- * order states meet. Other documents go on meanwhile. A lookup that gets no answer is asked again,
- * with backoff, for ever.
+ * order states meet. What waits cannot be evicted; so only so much may, or all of the store would
+ * wait for states that find no room in it. Other documents go on meanwhile. A lookup that gets no
+ * answer is asked again, with backoff, for ever.
  *
  * What is not found is an empty state. What is found raises `acked` of the sink that was asked to
  * the version of the document there, so that a document which is already right is not written
@@ -21,6 +22,9 @@
 #define LOOKUP_KEYS_MAX 8192
 #define STATE_BYTES     ((uint64_t)16 << 10) /* taken for a state's size before any was seen */
 #define STEP_OVER_US    100000
+#define WAITING_PART \
+    8 /* of the store: a row over 16 KiB takes up to four times its bytes there \
+       */
 
 void hydrator_open(struct pipeline *pipeline)
 {
@@ -45,12 +49,28 @@ static void queue(struct pipeline *pipeline, unsigned sink, struct pending *pend
     hydrator->queues[sink].tail = pending;
 }
 
+void hydrator_weigh(struct pipeline *pipeline, struct pending *pending)
+{
+    bool waits = false;
+    for (unsigned sink = 0; sink < pipeline->options.n_outlets; sink++)
+        waits = waits || pending->sinks[sink].hydrate != HYDRATE_NOT;
+    pipeline->hydrator.waiting_bytes -= pending->waiting_bytes;
+    pending->waiting_bytes = waits ? pending->entity->value_bytes : 0;
+    pipeline->hydrator.waiting_bytes += pending->waiting_bytes;
+}
+
+bool hydrator_is_full(const struct pipeline *pipeline)
+{
+    return pipeline->hydrator.waiting_bytes > pipeline->options.store_bytes / WAITING_PART;
+}
+
 void hydrator_want(struct pipeline *pipeline, unsigned sink, struct pending *pending)
 {
     if (pending->sinks[sink].hydrate != HYDRATE_NOT)
         return; /* one that is asked already is asked again, if its answer is too old */
     pendings_want_state(pipeline->pendings, sink, pending);
     queue(pipeline, sink, pending);
+    hydrator_weigh(pipeline, pending);
 }
 
 void hydrator_want_all(struct pipeline *pipeline, struct pending *pending, uint32_t epoch)
@@ -222,6 +242,7 @@ static bool land_broken(struct pipeline *pipeline, struct pending *pending,
     if (!pipeline_bury(pipeline, pending, REASON_STATE, item->reason, pipeline->outlets[sink].name))
         return false;
     pending->sinks[sink].hydrate = HYDRATE_NOT;
+    hydrator_weigh(pipeline, pending);
     if (!all) {
         pending->sinks[sink].acked = entity->version;
         (void)pendings_settle(pipeline->pendings, pending, now_us);
@@ -295,6 +316,7 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
     }
     struct entity *entity = pending->entity;
     at->hydrate = HYDRATE_NOT;
+    hydrator_weigh(pipeline, pending);
     if ((int)sink == pipeline->options.hydrate && entity->epoch < pending->wanted)
         entity->epoch = pending->wanted;
     if (pendings_settle(pipeline->pendings, pending, now_us))

@@ -56,8 +56,9 @@ struct pending {
                         reach (R4) */
     uint32_t wanted; /* the epoch that all sinks' states were asked for: the entity's once they are
                         there */
-    bool abandoned;  /* its partition was taken away: without holds of others it is not written any
-                        more */
+    uint32_t waiting_bytes; /* the hydrator's: what it counts while a state is to be read back */
+    bool abandoned; /* its partition was taken away: without holds of others it is not written any
+                       more */
     struct pending_sink sinks[];
 };
 

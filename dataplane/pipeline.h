@@ -135,6 +135,7 @@ struct hydrator {
         unsigned n_asked;     /* lookups under way */
         uint64_t state_bytes; /* of a state that was read back, about */
     } queues[SINKS_MAX];
+    uint64_t waiting_bytes;      /* of the values of documents that wait for a state, about */
     struct sink_lookup *landing; /* an answer that is being merged: the store was full */
     uint32_t landing_at;
     struct {
@@ -237,6 +238,10 @@ void apply_late(struct pipeline *pipeline, struct slice key, unsigned n, uint64_
 void hydrator_open(struct pipeline *pipeline);
 void hydrator_want(struct pipeline *pipeline, unsigned sink, struct pending *pending);
 void hydrator_want_all(struct pipeline *pipeline, struct pending *pending, uint32_t epoch);
+/* The document has changed while it waits for a state, or begins or ends to wait. */
+void hydrator_weigh(struct pipeline *pipeline, struct pending *pending);
+/* As much waits for states as may: the rest of the store is for the states. */
+bool hydrator_is_full(const struct pipeline *pipeline);
 unsigned hydrator_step(struct pipeline *pipeline, uint64_t now_us);
 
 void outlet_open(struct pipeline *pipeline, unsigned sink);

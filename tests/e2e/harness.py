@@ -29,6 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 DATA = HERE.parent / "data"
 WEIR = os.environ.get("WEIR", str(ROOT / "build" / "weir"))
+CORES = sorted(os.sched_getaffinity(0))[:2]  # what a node has: enough for two shards to meet
 HANG_S = 300  # how long anything may take before it counts as hung; no test asserts a time
 
 # The captures are of one day; a machine whose clock is behind it must not cut their times.
@@ -391,7 +392,7 @@ class Case:
     def config(self, source, sink, name="weir", dead_letter=None, node=None, **task):
         """Writes a config with one task `orders` and returns its path."""
         spec = {"node": {"state_dir": str(self.dir), "admin": str(self.dir / f"{name}.sock"), "memory": "256MiB",
-                         "hugepages": "off"} | (node or {}),
+                         "cores": CORES, "hugepages": "off"} | (node or {}),
                 "tasks": {"orders": {"source": source,
                                      "document": {"key": MAPPING.key, "tables": MAPPING.tables},
                                      "sinks": {"out": sink},

@@ -17,6 +17,7 @@ from test_owners import KEYED
 PROMISE = re.compile(r"memory: (\d+) MiB for documents \(node.memory\) and (\d+) MiB reserved at start")
 MIB = int(os.environ.get("WEIR_E2E_MIB", "8"))
 TASKS = 64 // MIB
+CORES = [min(os.sched_getaffinity(0))]  # a task's share is that of a core, and must be 8 MiB
 ORDERS = 1250 * MIB
 REMARK_BYTES = 28000
 
@@ -85,7 +86,7 @@ def store_ten_times_smaller_than_the_data_ends_in_the_same_documents(case, kind)
     expected = oracle.documents(events, MAPPING, "canal-json")
     check_size(expected)
     source = case.file_source(case.write("events.ndjson", events))
-    summary = run_small(case, case.config(source, case.sink(kind), node={"memory": "64MiB"}))
+    summary = run_small(case, case.config(source, case.sink(kind), node={"memory": "64MiB", "cores": CORES}))
     check_documents(case.documents(kind), expected, kind)
     check_equal(case.letters(), [], "dead letters")
     check_evicted(summary, expected)
@@ -100,7 +101,7 @@ def store_ten_times_smaller_than_a_topic_ends_in_the_same_documents_and_cells_by
     check_size(expected)
     produce(case.servers.kafka, events, topic=lambda _: case.unique)
     summary = run_small(case, case.config(
-        case.kafka_source(case.unique, kafka=KEYED), None, node={"memory": "64MiB"}, hydrate=hydrate,
+        case.kafka_source(case.unique, kafka=KEYED), None, node={"memory": "64MiB", "cores": CORES}, hydrate=hydrate,
         sinks={"search": case.elasticsearch(), "detail": sink(case)}))
     check_documents(case.documents("elasticsearch"), expected, "elasticsearch")
     cells = table.scan(case.unique)
@@ -110,11 +111,10 @@ def store_ten_times_smaller_than_a_topic_ends_in_the_same_documents_and_cells_by
     check_evicted(summary, expected)
 
 
-@test(each={"told": (16, 0), "refused": (64 // len(os.sched_getaffinity(0)) + 1, 78)})
-def small_share_of_memory_at_start_is(case, tasks, code):
-    # Events over an eighth of a share can't be taken, whatever the config says; less than 1 MiB is of no use.
+@test()
+def share_of_memory_that_is_too_small_is_refused(case):
+    # 64 MiB make eight shares: of a task on a core.
     source = case.file_source(case.write("events.ndjson", []))
-    config = case.crowded(case.config(source, case.sqlite(), node={"memory": "64MiB"}), tasks)
-    least = (1 if code else 8) * tasks * len(os.sched_getaffinity(0))
-    result = case.weir("run", config, "--until-end", code=code)
-    check(f"to at least {least}MiB" in result.stderr, f"no advice: {result.stderr[-500:]}")
+    config = case.crowded(case.config(source, case.sqlite(), node={"memory": "64MiB", "cores": CORES}), 9)
+    result = case.weir("run", config, "--until-end", code=78)
+    check("at least 72MiB" in result.stderr, f"no advice: {result.stderr[-500:]}")

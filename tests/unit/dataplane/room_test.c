@@ -359,6 +359,33 @@ static void state_that_found_no_room_is_asked_for_again_when_there_is_some(void 
     assert_true(holds(world, 1, 'c') && holds(world, 1, 'd') && holds(world, 1, 'e'));
 }
 
+/* Documents that wait for states can't be evicted: beyond a part of the store no more may wait, or
+ * their states would find no room. */
+static void only_so_much_waits_for_states(void **state)
+{
+    struct world *world = world_open(0);
+    struct node *node = node_open(world, LARGE_STORE, 0);
+    uint64_t most = 0;
+
+    (void)state;
+    node->pipeline->options.store_bytes = 16000; /* an eighth may wait, and what passes it */
+    node_assign(node, 1, 0);
+    for (unsigned key = 0; key < KEYS; key++)
+        write_row(world, &(struct written_row){ key, "root", 1000 + key, 900, 'a' });
+    for (unsigned i = 0; i < TURNS_MAX && !is_drained(node); i++) {
+        turn(node);
+        if (node->pipeline->hydrator.waiting_bytes > most)
+            most = node->pipeline->hydrator.waiting_bytes;
+        assert_true(most < 2000 + 1000);
+        land(node);
+    }
+    assert_true(is_drained(node));
+    assert_true(most > 2000);
+    assert_int_equal(node->pipeline->hydrator.waiting_bytes, 0);
+    for (unsigned key = 0; key < KEYS; key++)
+        assert_true(holds(world, key, 'a'));
+}
+
 /* A state needs two spans and one is free, which would do for any change. So the store lacks
  * nothing otherwise; it must make room for the state all the same, or say that it is stuck. */
 static void state_that_needs_more_than_the_spare_room_stops_nobody(void **state)
@@ -419,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_lingers_while_the_store_is_stuck),
         cmocka_unit_test(state_that_found_no_room_is_asked_for_again_when_there_is_some),
+        cmocka_unit_test(only_so_much_waits_for_states),
         cmocka_unit_test(state_that_needs_more_than_the_spare_room_stops_nobody),
         cmocka_unit_test(document_at_rest_is_read_back_when_its_partition_came_anew),
     };
