@@ -19,13 +19,14 @@
 
 static const char *const tables[ROWS] = { "root", "a", "b", "item", "item" };
 
-struct changelog *changelog_open(unsigned n_keys, unsigned n_parts, bool keyed)
+#define MESSAGE_BYTES_MOST (MESSAGE_ROWS_MAX * (ROW_BYTES_MOST + 200) + 1000)
+
+struct changelog *changelog_open(unsigned n_keys, unsigned n_parts)
 {
     struct changelog *log = calloc(1, sizeof(*log));
     ASSERT(log != NULL && n_keys <= KEYS_MAX && n_parts <= PARTS_MAX);
     log->n_keys = n_keys;
     log->n_parts = n_parts;
-    log->keyed = keyed;
     log->ms = SIM_WALL_US / 1000 - 3600000; /* an hour ago: no machine's clock cuts it */
     for (unsigned part = 0; part < n_parts; part++)
         log->parts[part].clock = SEQNO_EPOCH;
@@ -44,20 +45,30 @@ static int put_row(char *to, size_t room, const struct log_row *row)
     char id[24] = "";
     if (row->row > 2)
         (void)snprintf(id, sizeof(id), "\"id\":\"%u%u\",", row->key, row->row);
-    return snprintf(to, room, "{%s\"k\":\"k%u\",\"x\":\"%u\",\"y\":\"%u\"}", id, row->key,
-                    row->value, row->value + 1);
+    int n = snprintf(to, room, "{%s\"k\":\"k%u\",\"x\":\"%u\",\"y\":\"%u\"", id, row->key,
+                     row->value, row->value + 1);
+    if (row->bytes > 0) {
+        n += snprintf(to + n, room - (size_t)n, ",\"z\":\"");
+        ASSERT((size_t)n + row->bytes + 2 < room);
+        memset(to + n, 'z', row->bytes);
+        n += (int)row->bytes;
+        to[n++] = '"';
+    }
+    to[n++] = '}';
+    return n;
 }
 
 static int put_message(char *to, size_t room, const struct log_message *message, const char *type,
                        uint64_t ms)
 {
     bool item = message->rows[0].row > 2;
-    int n = snprintf(to, room,
-                     "{\"database\":\"t\",\"table\":\"%s\",\"type\":\"%s\",\"isDdl\":false,"
-                     "\"es\":%llu,\"ts\":%llu,\"pkNames\":[\"%s\"],\"mysqlType\":{%s\"k\":"
-                     "\"varchar(8)\",\"x\":\"int\",\"y\":\"int\"},\"old\":null,\"data\":[",
-                     tables[message->rows[0].row], type, (unsigned long long)ms,
-                     (unsigned long long)ms, item ? "id" : "k", item ? "\"id\":\"int\"," : "");
+    int n = snprintf(
+        to, room,
+        "{\"database\":\"t\",\"table\":\"%s\",\"type\":\"%s\",\"isDdl\":false,"
+        "\"es\":%llu,\"ts\":%llu,\"pkNames\":[\"%s\"],\"mysqlType\":{%s\"k\":"
+        "\"varchar(8)\",\"x\":\"int\",\"y\":\"int\",\"z\":\"text\"},\"old\":null,\"data\":[",
+        tables[message->rows[0].row], type, (unsigned long long)ms, (unsigned long long)ms,
+        item ? "id" : "k", item ? "\"id\":\"int\"," : "");
     for (unsigned i = 0; i < message->n; i++) {
         if (i > 0)
             to[n++] = ',';
@@ -75,6 +86,7 @@ static void change_row(struct changelog *log, struct log_row *row, bool deletes)
     log->values += 2;
     row->deletes = deletes;
     row->value = log->values;
+    row->bytes = log->bytes_most > 0 ? sim_below(log->bytes_most) : 0;
     log->lives[row->key][row->row] = !deletes;
 }
 
@@ -129,7 +141,7 @@ void changelog_append(struct changelog *log)
 {
     const struct dials *dials = sim_dials();
     struct log_message message = { 0 };
-    char text[1200];
+    static char text[MESSAGE_BYTES_MOST];
     if (sim_chance(dials->bad_bytes)) {
         message.is_bad = true;
         message.rows[0].key = sim_below(log->n_keys);

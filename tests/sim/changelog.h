@@ -2,8 +2,8 @@
  * changelog.h: the change log of a small database, as canal writes it, and what follows from it.
  *
  * Five kinds of rows make a document: the root, two that hang on it (a, b) and two items of a list.
- * Each has two columns, x and y, with numbers that are used once. The numbers of the rows (R1) are
- * computed here from the log alone, apart from weir's own clock.
+ * Each has two columns, x and y, with numbers that are used once, and one, z, that takes room. The
+ * numbers of the rows (R1) are computed here from the log alone, apart from weir's own clock.
  */
 #ifndef WEIR_SIM_CHANGELOG_H
 #define WEIR_SIM_CHANGELOG_H
@@ -17,6 +17,7 @@ struct log_row {
     unsigned key, row; /* of ROWS: 0 the root, 1 a, 2 b, 3 and 4 items */
     bool deletes;
     unsigned value; /* x; y is one more */
+    unsigned bytes; /* of z; 0: it is not there */
     uint64_t seqno;
 };
 
@@ -30,7 +31,8 @@ struct log_message {
 
 struct changelog {
     unsigned n_keys, n_parts;
-    bool keyed; /* all rows of a document are in one partition */
+    bool keyed;          /* all rows of a document are in one partition */
+    unsigned bytes_most; /* of a row's column z, which is there for its size alone */
     struct log_part {
         unsigned n;
         struct log_message messages[LOG_MAX];
@@ -41,7 +43,10 @@ struct changelog {
     uint64_t ms; /* the database's clock */
 };
 
-struct changelog *changelog_open(unsigned n_keys, unsigned n_parts, bool keyed);
+enum { ROW_BYTES_MOST = 20000 };
+
+/* An empty one; the rest is the caller's to set. */
+struct changelog *changelog_open(unsigned n_keys, unsigned n_parts);
 
 /* The next message, which is appended to the world's broker. */
 void changelog_append(struct changelog *log);

@@ -47,6 +47,7 @@ static struct history {
         uint64_t until_us;
     } away[1 + TABLE_DOORS];
     unsigned n_doors;
+    uint64_t broker_until_us[NODES_MAX + 1]; /* cut from a node; the last: away. 0: it is not */
     bool ghost;
 } history;
 
@@ -105,14 +106,17 @@ static void open_world(void)
         for (unsigned door = 0; door < TABLE_DOORS; door++)
             add_door(table_door(world.table, door));
     }
-    history.log = changelog_open(3 + sim_below(KEYS_MAX - 3), 1 + sim_below(PARTS_MAX), keyed);
+    history.log = changelog_open(3 + sim_below(KEYS_MAX - 3), 1 + sim_below(PARTS_MAX));
+    history.log->keyed = keyed;
+    history.log->bytes_most = sim_below(3) == 0 ? 1 + sim_below(ROW_BYTES_MOST) : 0;
+    world.share_bytes = (size_t)8 << 20; /* the least that a node takes */
     broker_topic(world.broker, CHANGELOG_TOPIC, history.log->n_parts);
     const char *hydrate =
         stores == 3 ? (sim_below(2) ? "search" : "detail") : (stores == 1 ? "search" : "detail");
     write_config(0, hydrate, keyed);
     for (unsigned i = 1; i < world.n_nodes; i++) /* one config, another name */
         memcpy(history.configs[i], history.configs[0], sizeof(history.configs[0]));
-    history.faults_until_us = sim_between(3000000, 20000000);
+    history.faults_until_us = sim_between(3000000, 40000000);
 }
 
 /* ---- what happens ---- */
@@ -123,7 +127,7 @@ static void grow(struct sim_event *event)
         return;
     for (unsigned i = sim_below(4); i > 0; i--)
         changelog_append(history.log);
-    sim_at(event, sim_between(1000, 40000));
+    sim_at(event, sim_between(1000, 80000));
 }
 
 static void die(unsigned number)
@@ -161,6 +165,25 @@ static void hurt_node(unsigned number)
     }
 }
 
+/* It is away, or cut off from a node, for some time. */
+static void hurt_broker(const struct dials *dials)
+{
+    for (unsigned i = 0; i <= world.n_nodes; i++) {
+        uint64_t *until_us = &history.broker_until_us[i];
+        bool hurt = *until_us != 0, ends = hurt && sim_now_us() >= *until_us;
+        if (!ends && (hurt || !sim_chance(dials->away / 4)))
+            continue;
+        *until_us = ends ? 0 : sim_now_us() + sim_between(1000, 8000000);
+        if (i < world.n_nodes)
+            broker_cut(world.broker, i, !ends);
+        else
+            broker_away(world.broker, !ends);
+        sim_trace(i < world.n_nodes ? "the broker is %s node %u" : "the broker is %s",
+                  i < world.n_nodes ? (ends ? "joined to" : "cut from") : (ends ? "back" : "away"),
+                  i);
+    }
+}
+
 static void hurt_servers(void)
 {
     const struct dials *dials = sim_dials();
@@ -180,6 +203,7 @@ static void hurt_servers(void)
         table_compact(world.table);
     if (world.table != NULL && sim_chance(dials->regions / 4))
         table_rearrange(world.table);
+    hurt_broker(dials);
     if (history.log->keyed && sim_chance(dials->rebalance / 4)) {
         history.ghost = !history.ghost;
         sim_trace("a ghost %s", history.ghost ? "joins" : "leaves");

@@ -129,6 +129,7 @@ static void live(void *argument)
     struct config *config = load(life->text);
     struct err err;
     config->node.cores.n = world.n_shards;
+    config->node.memory_bytes = world.share_bytes * world.n_shards; /* below what a user may set */
     life->node = (struct node){ .config = config, .env = sim_env_here() };
     memory_unseal();
     if (boot_open(&life->node, &err) != 0)

@@ -15,6 +15,7 @@ struct world {
     struct search *search; /* NULL: no such sink in this history */
     struct table *table;   /* likewise */
     unsigned n_nodes, n_shards;
+    size_t share_bytes; /* of memory for documents, on each shard */
 };
 extern struct world world;
 
