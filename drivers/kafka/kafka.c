@@ -21,6 +21,9 @@
 
 #define PROBE_US   UINT64_C(1000000)
 #define TROUBLE_US UINT64_C(60000000)
+#define LEAVE_US   UINT64_C(30000000)
+
+#define LEAVE_LOOK_MS 100
 
 static struct kafka_source *source_of(struct source *source)
 {
@@ -209,10 +212,14 @@ static void free_source(struct kafka_source *source)
     free(source);
 }
 
-/* Leaves the group: a pending assignment is answered first, because librdkafka waits for that. */
-static void leave(struct kafka_source *source)
+/* Leaves the group: a pending assignment is answered first, because librdkafka waits for that. It
+ * also waits for answers of the group's coordinator, and may do so for ever: false, then. */
+static bool leave(struct kafka_source *source)
 {
-    rd_kafka_resp_err_t error;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(source->consumer);
+    uint64_t until = kafka_now_us() + LEAVE_US;
+    rd_kafka_error_t *error;
+    bool left;
 
     source->closing = true;
     kafka_assign_abandon(source);
@@ -221,10 +228,19 @@ static void leave(struct kafka_source *source)
      * it. */
     if (source->n_owned == 0)
         (void)rd_kafka_unsubscribe(source->consumer);
-    error = rd_kafka_consumer_close(source->consumer); /* Revokes by the callback. */
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_line(LOG_WARN, "kafka", "leaving the group: %s", rd_kafka_err2str(error));
+    error = rd_kafka_consumer_close_queue(source->consumer, queue);
+    left = error != NULL;
+    if (error != NULL)
+        log_line(LOG_WARN, "kafka", "leaving the group: %s", rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    while (!left && kafka_now_us() < until) {
+        (void)rd_kafka_queue_poll_callback(queue, LEAVE_LOOK_MS); /* Revokes by the callback. */
+        kafka_waits(source);
+        left = rd_kafka_consumer_closed(source->consumer);
+    }
     kafka_commit_answers(source);
+    rd_kafka_queue_destroy(queue);
+    return left;
 }
 
 static void close_source(struct source *base)
@@ -232,7 +248,13 @@ static void close_source(struct source *base)
     struct kafka_source *source = source_of(base);
     unsigned out = 0;
 
-    leave(source);
+    if (!leave(source)) {
+        log_line(LOG_WARN, "kafka",
+                 "the group did not answer a farewell in %u s: its members wait until the session "
+                 "of this one has run out",
+                 (unsigned)(LEAVE_US / 1000000));
+        return;
+    }
     for (struct kafka_port *port = source->ports; port;) {
         out += kafka_port_out(port);
         port = kafka_port_close(port);
