@@ -81,6 +81,7 @@ static const char *open_one(struct file_source *source, struct file *file)
 struct peek {
     char *bytes;
     size_t len, room;
+    const char *why; /* what kept it from being read, where the reader would not meet that again */
 };
 
 static bool peek_more(struct peek *peek, struct stream *stream)
@@ -90,12 +91,16 @@ static bool peek_more(struct peek *peek, struct stream *stream)
     if (peek->room - peek->len < PEEK_BYTES) {
         char *wider = realloc(peek->bytes, 2 * peek->room + PEEK_BYTES);
 
-        if (!wider)
+        if (!wider) {
+            peek->why = strerror(ENOMEM);
             return false;
+        }
         peek->bytes = wider;
         peek->room = 2 * peek->room + PEEK_BYTES;
     }
     got = stream_read(stream, peek->bytes + peek->len, PEEK_BYTES);
+    if (got < 0 && stream->codec == CODEC_NONE)
+        peek->why = strerror(EIO); /* It may pass, and the file would be taken for another kind. */
     if (got <= 0)
         return false; /* The end, or damage: the reader will meet it again and say so. */
     peek->len += (size_t)got;
@@ -143,6 +148,8 @@ static const char *learn_kind(struct file *file, char *in, size_t event_bytes_ma
         kcat_looks_like(peek_line(&peek, &stream, event_bytes_max)) ? FILE_KCAT : FILE_PLAIN;
     free(peek.bytes);
     stream_close(&stream);
+    if (peek.why)
+        return peek.why;
     return lseek(file->fd, from, SEEK_SET) < 0 ? strerror(errno) : NULL;
 }
 
