@@ -74,6 +74,8 @@ static int syntax_error(struct reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
     const char *problem = parser->problem != NULL ? parser->problem : "cannot be read";
+    if (parser->error == YAML_MEMORY_ERROR)
+        fatal(EXIT_SOFTWARE, "config: out of memory"); /* The file may be as good as any. */
     if (parser->error == YAML_READER_ERROR) {
         yaml_mark_t mark = mark_of_offset(reader->bytes, parser->problem_offset);
         COMPLAIN(reader, mark, "YAML: %s (byte 0x%02x); allowed: UTF-8 text", problem,

@@ -227,7 +227,8 @@ int admin_open(struct node *node, struct err *err)
     struct admin *admin = calloc(1, sizeof(*admin));
     struct err local_err;
 
-    ASSERT(admin != NULL);
+    if (admin == NULL)
+        return err_set(err, EXIT_SOFTWARE, "the admin server: out of memory");
     node->admin = admin;
     admin->local.node = admin->tcp.node = node;
     admin->tcp.open = true;

@@ -31,7 +31,8 @@
 static void *reserve_array(unsigned n, size_t bytes)
 {
     void *array = calloc(n, bytes);
-    ASSERT(array != NULL);
+    if (array == NULL)
+        fatal(EXIT_SOFTWARE, "node: out of memory at the start");
     return array;
 }
 
@@ -77,8 +78,7 @@ static int resolve(const struct drivers *drivers, const char *path, char **out, 
         return err_set(err, EXIT_IO, "task %s: the folder %s, above %s, cannot be made: %s", task,
                        folder, path, strerror(-made));
     *out = strdup(buffer);
-    ASSERT(*out != NULL);
-    return 0;
+    return *out != NULL ? 0 : err_set(err, EXIT_SOFTWARE, "task %s: out of memory", task);
 }
 
 /* ---- sinks ---- */
@@ -245,10 +245,11 @@ static char *join_text(const struct config_strings *strings)
     char *joined = NULL;
     size_t bytes;
     FILE *out = open_memstream(&joined, &bytes);
-    ASSERT(out != NULL);
-    for (unsigned i = 0; i < strings->n; i++)
-        (void)fprintf(out, "%s%s", i > 0 ? "," : "", strings->items[i]);
-    ASSERT(fclose(out) == 0 && joined != NULL);
+    bool good = out != NULL;
+    for (unsigned i = 0; good && i < strings->n; i++)
+        good = fprintf(out, "%s%s", i > 0 ? "," : "", strings->items[i]) >= 0;
+    if (out == NULL || fclose(out) != 0 || !good)
+        fatal(EXIT_SOFTWARE, "node: out of memory at the start");
     return joined;
 }
 

@@ -235,7 +235,8 @@ void progress_final(FILE *file, struct node *node)
     struct final sum = { 0 };
 
     buf.data = malloc(buf.bound + 1);
-    ASSERT(buf.data != NULL);
+    if (buf.data == NULL)
+        fatal(EXIT_SOFTWARE, "out of memory for the summary");
     for (unsigned i = 0; i < node->n_tasks; i++) {
         struct task_totals totals;
 

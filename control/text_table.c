@@ -7,6 +7,7 @@
 #include "control/text_table.h"
 
 #include "dataplane/base/check.h"
+#include "dataplane/base/err.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -35,10 +36,12 @@ void text_table_text(struct text_table *table, const char *text)
     if (table->n_cells == table->room) {
         table->room = table->room > 0 ? 2 * table->room : 64;
         table->cells = realloc(table->cells, table->room * sizeof(*table->cells));
-        ASSERT(table->cells != NULL);
+        if (table->cells == NULL)
+            fatal(EXIT_SOFTWARE, "out of memory for a table");
     }
     char *copy = strdup(text != NULL ? text : "-");
-    ASSERT(copy != NULL);
+    if (copy == NULL)
+        fatal(EXIT_SOFTWARE, "out of memory for a table");
     make_harmless(copy);
     table->cells[table->n_cells++] = copy;
 }

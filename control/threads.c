@@ -71,7 +71,8 @@ static void *shard_main(void *argument)
 int threads_open(struct node *node, struct err *err)
 {
     node->threads = calloc(node->n_shards, sizeof(*node->threads));
-    ASSERT(node->threads != NULL);
+    if (node->threads == NULL)
+        return err_set(err, EXIT_SOFTWARE, "out of memory for %u shards' threads", node->n_shards);
     for (unsigned s = 0; s < node->n_shards; s++) {
         struct shard_thread *thread = &node->threads[s];
         char name[24];

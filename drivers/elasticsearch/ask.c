@@ -131,7 +131,8 @@ int ask_run(struct servers *servers, struct buf *answer,
     ask.easy = curl_easy_init();
     ask.headers = servers_headers(servers, "application/json", false);
     if (ask.easy == NULL || ask.headers == NULL || !set_options(&ask))
-        (void)err_set(err, EXIT_SOFTWARE, "elasticsearch: libcurl refuses our settings");
+        (void)err_set(err, EXIT_SOFTWARE,
+                      "elasticsearch: libcurl refuses our settings, or is out of memory");
     else
         got = try_servers(&ask, at, context);
     curl_easy_cleanup(ask.easy);

@@ -281,7 +281,8 @@ struct sink *elasticsearch_sink_open(const struct elasticsearch_options *options
     if (check_options(options, err) != 0)
         return NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        (void)err_set(err, EXIT_SOFTWARE, "elasticsearch: libcurl cannot start");
+        (void)err_set(err, EXIT_SOFTWARE,
+                      "elasticsearch: libcurl cannot start, for want of memory perhaps");
         return NULL;
     }
     es = memory_reserve(sizeof(*es), "an Elasticsearch sink");

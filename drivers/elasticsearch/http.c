@@ -37,23 +37,34 @@
 
 static const char where[] = "elasticsearch";
 
+/* Where memory is short, libcurl (7.88) leaves a socket's entry behind that it trips over later,
+ * and a request that nothing wakes up: the process ends, and what it did not commit is read again.
+ */
+static void act(struct http *http, curl_socket_t fd, int bits)
+{
+    int running;
+    CURLMcode code = curl_multi_socket_action(http->multi, fd, bits, &running);
+
+    if (code == CURLM_OUT_OF_MEMORY)
+        fatal(EXIT_SOFTWARE, "elasticsearch: out of memory");
+    ASSERT(code == CURLM_OK);
+}
+
 /* Runs libcurl's time-outs that are due. */
 static void run_timeouts(struct http *http)
 {
-    int running;
-
     for (unsigned i = 0; i < STEPS_AT_ONCE_MAX; i++) {
         if (http->due_us == NEVER || env_mono_us(http->env) < http->due_us)
             return;
         http->due_us = NEVER; /* libcurl sets it again where it wants more. */
-        ASSERT(curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running) == CURLM_OK);
+        act(http, CURL_SOCKET_TIMEOUT, 0);
     }
 }
 
 static void socket_ready(struct watch *watch, unsigned events)
 {
     struct http *http = ((struct http_watch *)(void *)watch)->http;
-    int bits = 0, running;
+    int bits = 0;
 
     if (http->closing)
         return;
@@ -61,7 +72,7 @@ static void socket_ready(struct watch *watch, unsigned events)
         bits |= CURL_CSELECT_IN;
     if (events & WATCH_WRITE)
         bits |= CURL_CSELECT_OUT;
-    ASSERT(curl_multi_socket_action(http->multi, watch->fd, bits, &running) == CURLM_OK);
+    act(http, watch->fd, bits);
     run_timeouts(http);
 }
 
@@ -167,17 +178,20 @@ int http_open(struct http *http, struct servers *servers, unsigned shard, struct
     http->server = shard % servers->n;
     http->multi = curl_multi_init();
     if (http->multi == NULL)
-        return err_set(err, EXIT_SOFTWARE, "elasticsearch: libcurl cannot start");
+        return err_set(err, EXIT_SOFTWARE,
+                       "elasticsearch: libcurl cannot start, for want of memory perhaps");
     good &= curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_changed) == CURLM_OK;
     good &= curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK;
     good &= curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, timer_changed) == CURLM_OK;
     good &= curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) == CURLM_OK;
     if (!good)
-        return err_set(err, EXIT_SOFTWARE, "elasticsearch: libcurl refuses our settings");
+        return err_set(err, EXIT_SOFTWARE,
+                       "elasticsearch: libcurl refuses our settings, or is out of memory");
     /* 15 + 16: the largest window, with gzip's header and trailer. */
     if (servers->options->gzip &&
         deflateInit2(&http->deflate, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        return err_set(err, EXIT_SOFTWARE, "elasticsearch: zlib cannot start");
+        return err_set(err, EXIT_SOFTWARE,
+                       "elasticsearch: zlib cannot start, for want of memory perhaps");
     return 0;
 }
 
@@ -210,7 +224,8 @@ int http_call_open(struct http_call *call, struct http *http,
     call->headers = servers_headers(http->servers, options->content_type, gzip);
     call->easy = curl_easy_init();
     if (call->headers == NULL || call->easy == NULL || !set_options(call))
-        return err_set(err, EXIT_SOFTWARE, "elasticsearch: libcurl refuses our settings");
+        return err_set(err, EXIT_SOFTWARE,
+                       "elasticsearch: libcurl refuses our settings, or is out of memory");
     return 0;
 }
 
@@ -279,8 +294,11 @@ void http_start(struct http_call *call, struct slice body)
     good &= curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, body.data) == CURLE_OK;
     good &=
         curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) == CURLE_OK;
-    good &= curl_multi_add_handle(http->multi, call->easy) == CURLM_OK;
-    ASSERT(good); /* Only a heap that is exhausted makes these fail. */
+    /* Only a heap that is exhausted makes these fail. */
+    if (!good || curl_multi_add_handle(http->multi, call->easy) != CURLM_OK) {
+        call->next_unsent = http->unsent;
+        http->unsent = call;
+    }
     call->running = true;
     http->running++;
     run_timeouts(http); /* Connects, or writes into a connection that is open. */
@@ -337,6 +355,22 @@ static enum http_result result_of(struct http_call *call, CURLcode code)
     return HTTP_FAILED;
 }
 
+/* One that its done() starts again and that is unsent again waits for the next step. */
+static void fail_unsent(struct http *http)
+{
+    struct http_call *call = http->unsent, *next;
+
+    http->unsent = NULL;
+    for (; call != NULL; call = next) {
+        next = call->next_unsent;
+        call->running = false;
+        http->running--;
+        fail(call, "no memory for the request");
+        call->result = HTTP_FAILED;
+        call->done(call);
+    }
+}
+
 void http_step(struct http *http)
 {
     struct CURLMsg *message;
@@ -345,6 +379,7 @@ void http_step(struct http *http)
 
     if (http->running == 0)
         return;
+    fail_unsent(http);
     run_timeouts(http);
     while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
         CURLcode code = message->data.result; /* the message dies with the handle's removal */

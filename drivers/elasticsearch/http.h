@@ -31,11 +31,12 @@ struct http {
     struct servers *servers;
     struct env *env;
     CURLM *multi;
-    z_stream deflate; /* of request bodies, where the options say gzip */
-    unsigned server;  /* where requests go, until it fails */
-    unsigned running; /* calls that were started and are not done */
-    uint64_t due_us;  /* when libcurl wants to look at its time-outs; UINT64_MAX: never */
-    bool closing;     /* the env may be gone */
+    z_stream deflate;         /* of request bodies, where the options say gzip */
+    unsigned server;          /* where requests go, until it fails */
+    unsigned running;         /* calls that were started and are not done */
+    struct http_call *unsent; /* those of them that libcurl had no memory for */
+    uint64_t due_us;          /* when libcurl wants to look at its time-outs; UINT64_MAX: never */
+    bool closing;             /* the env may be gone */
     struct log_limit no_watch;
     struct http_watch watches[HTTP_WATCHES_MAX];
 };
@@ -63,6 +64,7 @@ struct http_call {
     struct buf packed; /* the body, compressed */
     unsigned server;   /* where the request went */
     bool running;
+    struct http_call *next_unsent;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -85,7 +87,8 @@ MUST_CHECK int http_call_open(struct http_call *call, struct http *http,
 void http_call_close(struct http_call *call);
 void http_close(struct http *http);
 
-/* POSTs the body, whose bytes must stay until done(). The call must not be running. */
+/* POSTs the body, whose bytes must stay until done(). The call must not be running. Where memory is
+ * short it is not sent and fails at the next step. */
 void http_start(struct http_call *call, struct slice body);
 
 /* Looks at time-outs and runs done() of what is finished. Cheap when nothing is. */
