@@ -224,7 +224,7 @@ static void tell_full(struct pipeline *pipeline, bool store, uint64_t now_us)
  * a line only when nothing was merged for a while. */
 static void wait_for_room(struct pipeline *pipeline, bool store, uint64_t now_us)
 {
-    bool stuck = store && store_is_stuck(pipeline->store);
+    bool stuck = store && (store_is_stuck(pipeline->store) || hydrator_is_full(pipeline));
     if (pipeline->full_since_us == 0)
         pipeline->full_since_us = now_us;
     if (stuck)
@@ -236,8 +236,8 @@ static void wait_for_room(struct pipeline *pipeline, bool store, uint64_t now_us
 /* False: there is no room now; nothing was changed. */
 static bool apply(struct pipeline *pipeline, const struct change *change, uint64_t now_us)
 {
-    bool pendings_left = pendings_room(pipeline->pendings) && !hydrator_is_full(pipeline);
-    if (!pendings_left || !store_has_room(pipeline->store)) {
+    bool pendings_left = pendings_room(pipeline->pendings);
+    if (!pendings_left || !store_has_room(pipeline->store) || hydrator_is_full(pipeline)) {
         wait_for_room(pipeline, pendings_left, now_us);
         return false;
     }
