@@ -50,6 +50,7 @@ void fetch_from(struct fetch *fetch, int64_t offset)
 
 static void put(struct fetch *fetch, const struct broker_record *record, int64_t offset)
 {
+    ASSERT(fetch->n < FETCH_QUEUE_MAX);
     fetch->queue[(fetch->first + fetch->n++) % FETCH_QUEUE_MAX] =
         (struct fetched){ record, offset };
 }
@@ -57,7 +58,9 @@ static void put(struct fetch *fetch, const struct broker_record *record, int64_t
 bool fetch_some(struct fetch *fetch)
 {
     const struct broker_log *log = fetch->log;
-    unsigned before = fetch->n, room = FETCH_QUEUE_MAX - 1 - fetch->n;
+    /* One place is for the log's end; where it is taken already there is none. */
+    unsigned before = fetch->n;
+    unsigned room = fetch->n < FETCH_QUEUE_MAX ? FETCH_QUEUE_MAX - 1 - fetch->n : 0;
     unsigned most = sim_below(8) == 0 ? 1 + sim_below(3) : 1 + sim_below(ANSWER_MOST);
     if (fetch->at < 0)
         return false;
