@@ -131,7 +131,8 @@ static int put(struct dead_letters *letters, const struct dead_letter *letter, s
     pthread_mutex_lock(&file->lock);
     if (file->failed) {
         *err = file->failure;
-    } else if (letter_render(&file->buf, file->task, letter, err) == 0) {
+    } else {
+        letter_render(&file->buf, file->task, letter);
         buf_put_char(&file->buf, '\n');
         file->unsynced = true;
         error = file->buf.overflow ? EFBIG : write_all(file->fd, buf_slice(&file->buf));

@@ -24,12 +24,15 @@
 #define WAIT_MS_MAX 10000
 #define WAIT_MS     100
 
+#define KEY_PART 64 /* a message's key is this part of its letter at most */
+
 struct letter_topic {
     struct dead_letters letters;
     pthread_mutex_t lock; /* over buf */
     char *task, *topic;
     rd_kafka_t *producer;
     struct buf buf;
+    size_t message_bytes_max;     /* of the producer */
     pthread_mutex_t failure_lock; /* over what is below; taken inside librdkafka's callbacks */
     bool failed;
     struct err failure;
@@ -102,6 +105,7 @@ static int produce(struct letter_topic *topic, struct slice key, struct err *err
 static int put(struct dead_letters *letters, const struct dead_letter *letter, struct err *err)
 {
     struct letter_topic *topic = topic_of(letters);
+    struct slice key = letter->key;
     int result;
 
     rd_kafka_poll(topic->producer, 0);
@@ -109,9 +113,10 @@ static int put(struct dead_letters *letters, const struct dead_letter *letter, s
     if (result != 0)
         return result;
     pthread_mutex_lock(&topic->lock);
-    result = letter_render(&topic->buf, topic->task, letter, err);
-    if (result == 0)
-        result = produce(topic, letter->key, err);
+    letter_render(&topic->buf, topic->task, letter);
+    if (key.data != NULL && key.len > topic->buf.bound / KEY_PART)
+        key.len = topic->buf.bound / KEY_PART;
+    result = produce(topic, key, err);
     pthread_mutex_unlock(&topic->lock);
     return result;
 }
@@ -174,6 +179,26 @@ static int configure(rd_kafka_conf_t *conf, const struct dead_letter_kafka_optio
     return 0;
 }
 
+static size_t message_bytes_max(const rd_kafka_conf_t *conf)
+{
+    char value[32] = "";
+    size_t bytes = sizeof(value);
+
+    (void)rd_kafka_conf_get(conf, "message.max.bytes", value, &bytes);
+    return strtoull(value, NULL, 10);
+}
+
+/* A longer letter is cut: what the producer takes, less the key and Kafka's own frame. */
+static size_t letter_bytes(const struct letter_topic *topic,
+                           const struct dead_letter_kafka_options *options)
+{
+    size_t most = topic->message_bytes_max - topic->message_bytes_max / (KEY_PART / 2);
+    size_t bytes = LETTER_BYTES(options->event_bytes_max);
+
+    bytes = bytes < most ? bytes : most;
+    return bytes > LETTER_BYTES_LEAST ? bytes : LETTER_BYTES_LEAST;
+}
+
 /* 0, or -1 with *err. */
 static int open_producer(struct letter_topic *topic,
                          const struct dead_letter_kafka_options *options, struct err *err)
@@ -185,6 +210,7 @@ static int open_producer(struct letter_topic *topic,
         rd_kafka_conf_destroy(conf);
         return -1;
     }
+    topic->message_bytes_max = message_bytes_max(conf);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     rd_kafka_conf_set_log_cb(conf, logged);
     rd_kafka_conf_set_opaque(conf, topic);
@@ -218,6 +244,6 @@ struct dead_letters *dead_letter_kafka_open(const struct dead_letter_kafka_optio
         free_topic(topic);
         return NULL;
     }
-    buf_open(&topic->buf, LETTER_BYTES(options->event_bytes_max), "dead letters");
+    buf_open(&topic->buf, letter_bytes(topic, options), "dead letters");
     return &topic->letters;
 }

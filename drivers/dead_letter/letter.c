@@ -9,11 +9,14 @@
  */
 #include "drivers/dead_letter/letter.h"
 
+#include "dataplane/base/check.h"
 #include "dataplane/base/json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
+
+#define HEADERS_MAX 32 /* of a letter that is cut */
 
 enum form { FORM_TEXT, FORM_BASE64 };
 
@@ -84,8 +87,9 @@ static void put_headers(struct buf *buf, const struct header *headers, unsigned 
     buf_put_char(buf, ']');
 }
 
+/* `whole`: what the letter was cut from; NULL: it is not. */
 static void render(struct buf *buf, const char *task, const struct dead_letter *letter,
-                   enum form payload_form)
+                   enum form payload_form, const struct dead_letter *whole)
 {
     buf_reset(buf);
     buf_put_char(buf, '{');
@@ -101,20 +105,43 @@ static void render(struct buf *buf, const char *task, const struct dead_letter *
     put_optional(buf, "document_key", letter->document_key);
     put_nullable(buf, "key", letter->key, form_of(letter->key));
     put_headers(buf, letter->headers, letter->n_headers);
+    if (whole != NULL)
+        buf_printf(buf, ",\"cut\":true,\"payload_bytes\":%zu", whole->payload.len);
     put_nullable(buf, "payload", letter->payload, payload_form);
     buf_put_char(buf, '}');
 }
 
-int letter_render(struct buf *buf, const char *task, const struct dead_letter *letter,
-                  struct err *err)
+static struct slice beginning(struct slice bytes, size_t most)
 {
-    render(buf, task, letter, form_of(letter->payload));
+    return (struct slice){ bytes.data, bytes.len < most ? bytes.len : most };
+}
+
+/* Text grows sixfold at most, base64 by a third: 18/64 for key, detail and headers, a half for the
+ * payload. */
+static void render_cut(struct buf *buf, const char *task, const struct dead_letter *whole)
+{
+    struct dead_letter letter = *whole;
+    struct header headers[HEADERS_MAX];
+    size_t part = buf->bound / 64;
+
+    letter.n_headers = whole->n_headers < HEADERS_MAX ? whole->n_headers : HEADERS_MAX;
+    for (unsigned i = 0; i < letter.n_headers; i++) {
+        headers[i].name = beginning(whole->headers[i].name, part / (2 * HEADERS_MAX));
+        headers[i].value = beginning(whole->headers[i].value, part / (2 * HEADERS_MAX));
+    }
+    letter.headers = headers;
+    letter.key = beginning(whole->key, part);
+    letter.detail = beginning(whole->detail, part);
+    letter.payload = beginning(whole->payload, buf->bound * 3 / 8);
+    render(buf, task, &letter, FORM_BASE64, whole);
+    ASSERT(!buf->overflow);
+}
+
+void letter_render(struct buf *buf, const char *task, const struct dead_letter *letter)
+{
+    render(buf, task, letter, form_of(letter->payload), NULL);
     if (buf->overflow)
-        render(buf, task, letter, FORM_BASE64);
+        render(buf, task, letter, FORM_BASE64, NULL);
     if (buf->overflow)
-        return err_set(err, EXIT_IO,
-                       "a dead letter of %s [%" PRId32 "] at offset %" PRId64
-                       " does not fit in %zu bytes: raise the largest event's size",
-                       letter->topic, letter->partition, letter->offset, buf->bound);
-    return 0;
+        render_cut(buf, task, letter);
 }

@@ -109,7 +109,7 @@ void fuzz_input(struct slice input)
     letter.document_key = take(&fuzz);
     if (fuzz_u8(&fuzz) % 8 != 0)
         letter.payload = fuzz_exact(fuzz_bytes(&fuzz, SIZE_MAX));
-    assert_int_equal(letter_render(&out, "task", &letter, &err), 0);
+    letter_render(&out, "task", &letter);
     assert_null(memchr(out.data, '\n', out.len));
     check_member(buf_slice(&out), "payload", letter.payload);
     check_member(buf_slice(&out), "key", letter.key);

@@ -115,7 +115,6 @@ static void a_letter_says_what_where_and_why(void **state)
                                       { SLICE("h"), { NULL, 0 } },
                                       { SLICE("b"), SLICE("\xff") } };
     struct dead_letter letter = plain;
-    struct err err;
     struct buf buf;
 
     (void)state;
@@ -126,7 +125,7 @@ static void a_letter_says_what_where_and_why(void **state)
     letter.sink = "search";
     letter.headers = headers;
     letter.n_headers = 3;
-    assert_int_equal(letter_render(&buf, "orders", &letter, &err), 0);
+    letter_render(&buf, "orders", &letter);
     buf_put_char(&buf, '\0');
     assert_string_equal(
         buf.data,
@@ -138,7 +137,7 @@ static void a_letter_says_what_where_and_why(void **state)
 
     letter = plain;
     letter.payload = (struct slice){ NULL, 0 };
-    assert_int_equal(letter_render(&buf, "orders", &letter, &err), 0);
+    letter_render(&buf, "orders", &letter);
     buf_put_char(&buf, '\0');
     assert_string_equal(
         buf.data,
@@ -190,20 +189,53 @@ static void a_letter_of_control_characters_still_fits(void **state)
     const size_t len = 3 << 20;
     char *bytes = calloc(1, len), *out = malloc(2 * len);
     struct dead_letter letter = plain;
-    struct err err;
     struct buf buf;
 
     (void)state;
     buf_open(&buf, LETTER_BYTES(len), "test");
     letter.payload = (struct slice){ bytes, len };
-    assert_int_equal(letter_render(&buf, "orders", &letter, &err), 0);
+    letter_render(&buf, "orders", &letter);
     assert_non_null(member_of(buf_slice(&buf), "payload_base64").raw.data);
     assert_true(slice_equal(bytes_of(buf_slice(&buf), "payload", out), letter.payload));
+    free(bytes);
+    free(out);
+}
 
-    letter.payload.len = len;
-    buf_open(&buf, 1 << 20, "test");
-    assert_int_equal(letter_render(&buf, "orders", &letter, &err), -1);
-    assert_non_null(strstr(err.text, "trade [3] at offset 17"));
+/* A key, headers, the sink's words, a document of any size: what has no room is cut, and the letter
+ * says so. It is one line of JSON all the same, in the least buffer that there may be. */
+static void a_letter_that_is_too_large_is_cut(void **state)
+{
+    const size_t len = 3 << 20, bounds[] = { LETTER_BYTES_LEAST, LETTER_BYTES(4096), 4 << 20 };
+    char *bytes = calloc(1, len), *out = malloc(2 * len);
+    const struct slice large = { bytes, len };
+    struct header headers[40];
+
+    (void)state;
+    for (unsigned i = 0; i < 40; i++)
+        headers[i] = (struct header){ large, large };
+    for (unsigned i = 0; i < 3 * 16; i++) {
+        struct dead_letter letter = plain;
+        struct slice kept;
+        struct buf buf;
+
+        letter.payload = i & 1 ? large : SLICE("{\"a\":1}");
+        letter.key = i & 2 ? large : SLICE("k");
+        letter.detail = i & 4 ? large : SLICE("words");
+        letter.headers = headers;
+        letter.n_headers = i & 8 ? 40 : 0;
+        buf_open(&buf, bounds[i / 16], "test");
+        letter_render(&buf, "orders", &letter);
+        assert_false(buf.overflow);
+        assert_null(memchr(buf.data, '\n', buf.len));
+        kept = bytes_of(buf_slice(&buf), "payload", out);
+        assert_memory_equal(kept.data, letter.payload.data, kept.len);
+        if (member_of(buf_slice(&buf), "cut").raw.data == NULL)
+            assert_int_equal(kept.len, letter.payload.len);
+        else
+            assert_true(kept.len == letter.payload.len || kept.len >= bounds[i / 16] * 3 / 8);
+        if (i % 16 == 0)
+            assert_null(member_of(buf_slice(&buf), "cut").raw.data);
+    }
     free(bytes);
     free(out);
 }
@@ -407,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_letter_says_what_where_and_why),
         cmocka_unit_test(original_bytes_can_be_had_back),
         cmocka_unit_test(a_letter_of_control_characters_still_fits),
+        cmocka_unit_test(a_letter_that_is_too_large_is_cut),
         cmocka_unit_test(a_letter_cut_off_by_a_crash_is_ended),
         cmocka_unit_test(a_full_disk_stops_all_later_letters),
         cmocka_unit_test(a_short_write_is_a_failure),
