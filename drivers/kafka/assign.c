@@ -127,16 +127,38 @@ static bool ask_committed(struct kafka_source *source, int timeout_ms)
     return true;
 }
 
+/* One end of a partition's log: RD_KAFKA_OFFSET_BEGINNING or _END.
+ * rd_kafka_query_watermark_offsets() would tell both, but minds no timeout where the connection
+ * breaks meanwhile: librdkafka 2.0 stays in it for minutes. */
+static rd_kafka_resp_err_t ask_end(struct kafka_source *source, const struct source_partition *of,
+                                   int64_t end, int timeout_ms, int64_t *offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, of->topic, of->number);
+    rd_kafka_resp_err_t error;
+
+    at->offset = end;
+    error = rd_kafka_offsets_for_times(source->consumer, list, timeout_ms);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = at->err;
+    *offset = at->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && *offset < 0)
+        error = RD_KAFKA_RESP_ERR__FAIL;
+    return error;
+}
+
 /* Where the next partition's log starts and ends, and so where reading starts. True once it is
  * known. */
 static bool ask_marks(struct kafka_source *source, int timeout_ms)
 {
     struct kafka_pending *pending = &source->pending;
     struct source_partition *told = &pending->told[pending->at];
-    int64_t low, high;
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-        source->consumer, told->topic, told->number, &low, &high, timeout_ms);
+    int64_t low = -1, high = -1;
+    rd_kafka_resp_err_t error = ask_end(source, told, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low);
 
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = ask_end(source, told, RD_KAFKA_OFFSET_END, timeout_ms, &high);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         retry_later(source, "the ends of the logs", error);
         return false;
@@ -269,6 +291,8 @@ static void revoke(struct kafka_source *source, const rd_kafka_topic_partition_l
     struct source_partition *told = calloc(source->n_owned + 1, sizeof(*told));
     bool lost = rd_kafka_assignment_lost(source->consumer) != 0 || /* or given to our namesake */
                 rd_kafka_fatal_error(source->consumer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    /* Asked now: behind the answer a member that leaves may be gone, and nobody says any more. */
+    bool keeps = cooperative(source);
     unsigned n;
 
     ASSERT(gone && told);
@@ -277,7 +301,7 @@ static void revoke(struct kafka_source *source, const rd_kafka_topic_partition_l
     if (n > 0)
         source->events->revoking(source->events->context, told, n, lost);
     answer(source, list, false);
-    if (cooperative(source) && !lost) { /* The rest of this generation, and the next one. */
+    if (keeps && !lost) { /* The rest of this generation, and the next one. */
         source->rejoin_assigns = 2;
         source->rejoin_until_us = kafka_now_us() + REJOIN_US_MAX;
     }
@@ -304,6 +328,7 @@ void kafka_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t error,
     (void)consumer;
     drop_pending(source);
     if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        source->dealt = true;
         source->rejoin_assigns -= source->rejoin_assigns > 0;
         if (source->closing)
             answer(source, partitions, true); /* So that it can be taken back in order. */

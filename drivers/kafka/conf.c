@@ -63,6 +63,7 @@ static int set_ours(rd_kafka_conf_t *conf, const struct kafka_options *options, 
         { "queued.max.messages.kbytes", queue_kbytes },
         { "fetch.max.bytes", fetch_bytes },
         { "queued.min.messages", "10000" },
+        { "check.crcs", "true" }, /* What was damaged on its way must not become a document. */
         { "log.connection.close", "false" },
     };
 

@@ -45,18 +45,24 @@ struct kafka_source {
     unsigned n_topics;
     char *brokers, *group, *instance; /* instance: group.instance.id, "": none */
     bool start_latest, partitioned_by_key;
+    size_t event_bytes_max;
     struct kafka_topic *seen; /* n_seen topics that exist, topics.c */
     unsigned n_seen;
     bool fitted;             /* co-partitioned topics had equally many partitions once, */
     uint64_t apart_until_us; /* and have not any more: until when that is borne, 0: they have */
     struct err refusal;      /* code: the log cannot be read as it is; ends the source */
     bool closing;
+    struct kafka_source *next_left; /* of those whose consumer may not be freed */
+    bool sticky; /* the members deal out partitions by an assignor that keeps a state, */
+    bool dealt;  /* and has it, because something (or nothing) was dealt to us once */
     unsigned rejoin_assigns;  /* no commits until so many assignments came, */
     uint64_t rejoin_until_us; /* or until then */
     struct kafka_pending pending;
     struct kafka_partition **owned; /* n_owned of room_owned */
     unsigned n_owned, room_owned;
-    uint64_t commit_number; /* of the last commit handed over */
+    uint64_t commit_number; /* of the last commit handed over, */
+    uint64_t commit_us;     /* when that was, */
+    unsigned commits_out;   /* and how many are not answered */
     struct log_limit limit_commit, limit_retry, limit_topic;
     /* Reachability. The callbacks that set `trouble` run in the control thread, from within its
      * polls. */

@@ -25,6 +25,8 @@
 
 #define LEAVE_LOOK_MS 100
 
+#define VERSION_STICKY_MENDED 0x02030000 /* librdkafka 2.3.0 */
+
 static struct kafka_source *source_of(struct source *source)
 {
     return (struct kafka_source *)source;
@@ -243,6 +245,16 @@ static bool leave(struct kafka_source *source)
     return left;
 }
 
+/* librdkafka before 2.3 frees the state of its sticky assignor without a look: the process ends by
+ * an assertion where the group never dealt anything to this member, because there is none yet
+ * (confluentinc/librdkafka#4312). Such a consumer has left its group, and stays. */
+static struct kafka_source *left_behind;
+
+static bool may_free_consumer(const struct kafka_source *source)
+{
+    return !source->sticky || source->dealt || rd_kafka_version() >= VERSION_STICKY_MENDED;
+}
+
 static void close_source(struct source *base)
 {
     struct kafka_source *source = source_of(base);
@@ -268,6 +280,11 @@ static void close_source(struct source *base)
     for (unsigned i = 0; i < source->n_owned; i++)
         kafka_partition_let_go(source->owned[i]);
     rd_kafka_queue_destroy(source->commits);
+    if (!may_free_consumer(source)) {
+        source->next_left = left_behind;
+        left_behind = source;
+        return;
+    }
     rd_kafka_destroy(source->consumer);
     free_source(source);
 }
@@ -288,6 +305,7 @@ static int keep_options(struct kafka_source *source, const struct kafka_options 
 {
     source->start_latest = options->start_latest;
     source->partitioned_by_key = options->partitioned_by_key;
+    source->event_bytes_max = options->event_bytes_max;
     source->brokers = strdup(options->n_brokers > 0 ? options->brokers[0] : "");
     source->group = strdup(options->group);
     source->topics = calloc(options->n_topics + 1, sizeof(char *));
@@ -318,6 +336,8 @@ static void keep_conf(struct kafka_source *source, const rd_kafka_conf_t *conf)
     kafka_conf_get(conf, "group.instance.id", value, sizeof(value));
     source->instance = strdup(value);
     ASSERT(source->instance);
+    kafka_conf_get(conf, "partition.assignment.strategy", value, sizeof(value));
+    source->sticky = strstr(value, "sticky") != NULL;
 }
 
 static int open_consumer(struct kafka_source *source, const struct kafka_options *options,

@@ -39,9 +39,13 @@ struct kafka_options {
     const struct kafka_setting
         *options; /* for librdkafka, as they are; not those that are weir's own */
     unsigned n_options;
-    size_t event_bytes_max; /* how large a fetch may have to be; larger messages are handed out all
-                               the same */
+    size_t event_bytes_max; /* of a longer message so many bytes are handed out, as
+                               RECORD_OVERSIZED */
 };
+
+/* What a record says that is longer than event_bytes_max. */
+#define KAFKA_OVERSIZED \
+    "longer than source.max_event: this is its beginning, the whole message is in the log"
 
 /* Start-up only; a broker that is not there is not an error here (source_ops.reached tells). What
  * the options point at is copied; *events must live as long as the source. NULL with *err

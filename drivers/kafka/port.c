@@ -14,8 +14,13 @@
  * One poll() empties one queue into the frame as far as it goes, and the next poll() starts with
  * the next queue, so that a full partition cannot starve the others.
  *
- * What this does not do: copy a message, or bound its size: it is in memory already, and the
- * decoder judges it.
+ * A message over `max_event` goes on as its beginning: no part of what follows has room for more.
+ *
+ * Errors of a partition are said, and librdkafka tries again; but what it cannot read as messages
+ * it leaves out, and goes on behind it. Whoever took what follows would commit what was never read,
+ * so nothing is taken any more, and the task ends.
+ *
+ * What this does not do: copy a message.
  */
 #include "drivers/kafka/internal.h"
 
@@ -44,7 +49,9 @@ struct kafka_port {
     struct attached *attached; /* PARTITIONS_MAX of room */
     unsigned n_attached, turn;
     unsigned out; /* records that were not released yet */
+    size_t event_bytes_max;
     struct log_limit limit;
+    struct err gap; /* code: messages were left out, nothing is handed out any more */
 };
 
 static struct kafka_port *port_of(struct source_port *port)
@@ -104,7 +111,8 @@ static void note_error(struct kafka_port *port, const struct attached *from,
                  (int)from->partition->number, rd_kafka_message_errstr(message));
 }
 
-static void fill_event(struct attached *from, rd_kafka_message_t *message, struct record *record)
+static void fill_event(const struct kafka_port *port, struct attached *from,
+                       rd_kafka_message_t *message, struct record *record)
 {
     rd_kafka_timestamp_type_t type;
 
@@ -118,7 +126,29 @@ static void fill_event(struct attached *from, rd_kafka_message_t *message, struc
         .rewind = message->offset <= from->last,
         .handle = message,
     };
+    if (record->payload.len > port->event_bytes_max) {
+        record->kind = RECORD_OVERSIZED;
+        record->payload.len = port->event_bytes_max;
+        record->detail = SLICE(KAFKA_OVERSIZED);
+    }
     from->last = message->offset;
+}
+
+/* Does librdkafka leave out what it says this of? Messages of a format that it does not know, and
+ * with check.crcs those whose checksum is wrong. */
+static bool is_gap(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED || error == RD_KAFKA_RESP_ERR__BAD_MSG;
+}
+
+static void note_gap(struct kafka_port *port, const struct attached *from,
+                     const rd_kafka_message_t *message)
+{
+    (void)err_set(&port->gap, EXIT_IO,
+                  "kafka: %.200s [%d]: %.300s: what follows is not taken, or this would be lost; "
+                  "run again to read it again",
+                  from->partition->topic, (int)from->partition->number,
+                  rd_kafka_message_errstr(message));
 }
 
 /* One message, which may be none: an end of the partition, or an error. True where a record was
@@ -128,8 +158,14 @@ static bool take(struct kafka_port *port, struct attached *from, rd_kafka_messag
 {
     bool filled = true;
 
+    if (port->gap.code == 0 && is_gap(message->err))
+        note_gap(port, from, message);
+    if (port->gap.code != 0) {
+        rd_kafka_message_destroy(message);
+        return false;
+    }
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        fill_event(from, message, record);
+        fill_event(port, from, message, record);
         port->out++;
         return true;
     }
@@ -180,6 +216,10 @@ static int port_poll(struct source_port *base, struct record *records, unsigned 
 
         if (!from->quiet)
             n += poll_queue(port, from, records + n, max - n);
+    }
+    if (n == 0 && port->gap.code != 0) {
+        *err = port->gap;
+        return -1;
     }
     return (int)n;
 }
@@ -242,6 +282,7 @@ struct source_port *kafka_port_open(struct kafka_source *source, struct env *env
         fatal(EXIT_SOFTWARE, "cannot make an eventfd: %s", strerror(errno));
     port->port.ops = &port_ops;
     port->env = env;
+    port->event_bytes_max = source->event_bytes_max;
     port->watch = (struct watch){ .ready = something_came, .fd = fd, .events = WATCH_READ };
     port->attached =
         memory_reserve(PARTITIONS_MAX * sizeof(struct attached), "partitions of a port");

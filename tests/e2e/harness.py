@@ -376,9 +376,9 @@ class Case:
     def file_source(self, *paths, format="canal-json", **more):
         return {"file": {"paths": [str(path) for path in paths]}, "format": format} | LATE | more
 
-    def kafka_source(self, *topics, format="canal-json", group=None, options=None, kafka=None, **more):
-        return {"kafka": {"brokers": [self.servers.kafka], "topics": list(topics), "group": group or self.unique,
-                          "commit_interval": "100ms",
+    def kafka_source(self, *topics, format="canal-json", group=None, options=None, kafka=None, brokers=None, **more):
+        return {"kafka": {"brokers": [brokers or self.servers.kafka], "topics": list(topics),
+                          "group": group or self.unique, "commit_interval": "100ms",
                           "options": {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"} | (options or {})}
                 | (kafka or {}), "format": format} | LATE | more
 

@@ -139,6 +139,21 @@ def line_too_long_is_a_dead_letter_megabytes(case, megabytes):
     check(result.rss_bytes < RSS_MAX, f"took {result.rss_bytes} bytes")
 
 
+@test(needs="kafka")
+def message_longer_than_max_event_is_a_dead_letter(case):
+    # Whether it could be decoded or not: the letter holds its first max_event bytes, for which letters have room.
+    events, expected = good(case, 400)
+    messages = payloads(events)
+    large = [event(sql="x" * (800 << 10)), b"{" * (12 << 20)]
+    produce_bytes(case.servers.kafka, case.unique, 2, [*messages[:200], *large, *messages[200:]], case.dir)
+    source = case.kafka_source(case.unique, max_event="512KiB")
+    case.drain(case.config(source, case.sqlite()))
+    check_documents(case.sqlite_documents(), expected, "good events")
+    letters = sorted(case.letters(), key=lambda letter: letter["offset"])
+    check_equal([letter["reason"] for letter in letters], ["too_large"] * 2, "reasons")
+    check_equal([letter["bytes"] for letter in letters], [bytes[:512 << 10] for bytes in large], "their beginnings")
+
+
 @test()
 def line_of_100_megabytes_does_not_stop_a_run_of_defaults(case):
     # The same with the bound that people get by default.

@@ -1,7 +1,11 @@
 """The captures through a real Kafka: same partitions, keys and headers, lz4."""
+import contextlib
+import json
+
+import kafka_mock
 import oracle
 import workload
-from harness import CANAL, CAPTURES, MAPPING, check, check_documents, check_equal, produce, test
+from harness import CANAL, CAPTURES, MAPPING, check, check_documents, check_equal, free_port, produce, test, until
 
 EACH = {f"{capture.name}_into_{sink}": (capture, sink) for capture in CAPTURES for sink in ("sqlite", "elasticsearch")}
 
@@ -72,3 +76,30 @@ def until_end_waits_then_exits_69_without_a_topic(case):
     result = case.weir("run", config, "--until-end", "--wait", "3s", code=69)
     check(case.unique + "-absent" in result.stderr, f"the message names no topic: {result.stderr[-500:]}")
 
+
+
+@test()
+def a_node_that_ends_before_its_first_assignment_ends_politely(case):
+    # The group never gets as far as to deal anything out: its leader, weir, is told to join anew each time that it
+    # tries. librdkafka before 2.3 would end the process by an assertion when such a consumer is freed.
+    with contextlib.closing(kafka_mock.Cluster({case.unique: 2})) as kafka:
+        kafka.refuse(kafka_mock.SYNC_GROUP, kafka_mock.REBALANCE_IN_PROGRESS, 1000)
+        source = case.kafka_source(case.unique, brokers=kafka.brokers,
+                                   options={"debug": "cgrp", "session.timeout.ms": "6000"})
+        node = case.start("run", case.config(source, case.sqlite()), "--log-level", "debug")
+        until(lambda: not node.running or "I am elected leader" in node.err.read_text(), "it is the group's leader")
+        result = node.stop()
+        check_equal(result.code, 0, f"exit code of a node that said {result.stderr[-800:]}")
+
+
+@test()
+def dead_letters_that_cannot_be_kept_are_not_done(case):
+    # The topic for dead letters is on a broker that nobody reaches. All else is written, and a run that said 0 would
+    # have lost the event that is no JSON.
+    events = [CANAL.load()[0], {"topic": "t", "partition": 0, "offset": 0, "key": "", "payload": "no JSON"}]
+    config = case.config(case.file_source(case.write("in.ndjson", events)), case.sqlite())
+    spec = json.loads(config.read_text())
+    spec["tasks"]["orders"]["dead_letter"] = {"kafka": {"brokers": [f"127.0.0.1:{free_port()}"], "topic": "letters"}}
+    config.write_text(json.dumps(spec))
+    result = case.weir("run", config, "--until-end", "--wait", "1s", code=69)
+    check("dead letters could not be kept" in result.stderr, f"it said {result.stderr[-800:]}")
