@@ -3,11 +3,7 @@
  *
  * Reads counters and atomics (view.h), and for a document the store itself, through the task's
  * reader of that shard: an epoch keeps what is read alive, so the shard is neither stopped nor
- * slowed.
- *
- * What a sink holds of a document is in its pending record, and that is the shard's: the record may
- * be given to another document while it is looked at. So it is only believed if it belongs to the
- * entity before and after its numbers were copied. Records are never unmapped, so looking is safe.
+ * slowed. What a sink holds of it is in its pending record, which pendings_look() copies.
  */
 #include "control/admin_json.h"
 
@@ -225,31 +221,6 @@ static void put_rows(struct json_out *out, const struct task *task, const struct
     json_out_close(out, ']');
 }
 
-/* What each sink holds, copied out of a record that may change meanwhile. */
-struct holdings {
-    bool reading_back;
-    uint64_t acked[SINKS_MAX];
-    uint8_t state[SINKS_MAX];
-};
-
-/* False: the entity has no record (every sink has its version), or it lost it while we looked. */
-static bool copy_holdings(const struct entity *entity, unsigned n_sinks, struct holdings *holdings)
-{
-    const struct pending *pending = __atomic_load_n(&entity->pending, __ATOMIC_ACQUIRE);
-
-    if (pending == NULL || __atomic_load_n(&pending->entity, __ATOMIC_ACQUIRE) != entity)
-        return false;
-    holdings->reading_back = false;
-    for (unsigned i = 0; i < n_sinks; i++) { /* acquire: the second look comes after them */
-        holdings->acked[i] = __atomic_load_n(&pending->sinks[i].acked, __ATOMIC_ACQUIRE);
-        holdings->state[i] = __atomic_load_n(&pending->sinks[i].state, __ATOMIC_ACQUIRE);
-        holdings->reading_back |=
-            __atomic_load_n(&pending->sinks[i].hydrate, __ATOMIC_ACQUIRE) != HYDRATE_NOT;
-    }
-    return __atomic_load_n(&entity->pending, __ATOMIC_RELAXED) == pending &&
-           __atomic_load_n(&pending->entity, __ATOMIC_RELAXED) == entity;
-}
-
 static const char *holding_text(uint8_t state)
 {
     switch ((enum pending_state)state) {
@@ -270,16 +241,16 @@ static const char *holding_text(uint8_t state)
 static void put_holders(struct json_out *out, const struct task *task,
                         const struct document *document, const struct entity *entity)
 {
-    struct holdings holdings = { 0 };
-    bool pending = copy_holdings(entity, task->config->n_sinks, &holdings);
+    struct pending_look look = { 0 };
+    bool pending = pendings_look(entity, task->config->n_sinks, &look);
 
-    json_out_bool(out, "reading_back", pending && holdings.reading_back);
+    json_out_bool(out, "reading_back", pending && look.reading_back);
     json_out_open(out, "sinks", '[');
     for (unsigned i = 0; i < task->config->n_sinks; i++) {
         json_out_open(out, NULL, '{');
         json_out_text(out, "name", task->config->sinks[i].name);
-        json_out_u64(out, "version", pending ? holdings.acked[i] : document->version);
-        json_out_text(out, "state", pending ? holding_text(holdings.state[i]) : "current");
+        json_out_u64(out, "version", pending ? look.acked[i] : document->version);
+        json_out_text(out, "state", pending ? holding_text(look.state[i]) : "current");
         json_out_close(out, '}');
     }
     json_out_close(out, ']');

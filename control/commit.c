@@ -113,17 +113,24 @@ static void note_committed(struct assignment *at, const struct source_commit *co
     __atomic_store_n(&at->committed, commit->offset, __ATOMIC_RELAXED);
 }
 
+int commit_letters(struct task *task)
+{
+    struct err err;
+    if (task->letters->ops->sync(task->letters, &err) == 0)
+        return 0;
+    if (err.code == EXIT_UNAVAILABLE)
+        log_line(LOG_WARN, task->config->name, "nothing is committed yet: %s", err.text);
+    else
+        task_fail(task, &err);
+    return -1;
+}
+
 int commit_round(struct task *task, bool wait)
 {
     struct err err;
     commit_look(task);
-    if (task->letters->ops->sync(task->letters, &err) != 0) {
-        if (err.code == EXIT_UNAVAILABLE)
-            log_line(LOG_WARN, task->config->name, "nothing is committed yet: %s", err.text);
-        else
-            task_fail(task, &err);
+    if (commit_letters(task) != 0)
         return -1;
-    }
     unsigned n = collect(task);
     task->commit_again = false;
     if (n == 0)

@@ -257,11 +257,28 @@ static bool ends_reached(struct task *task)
     return true;
 }
 
+/* With --until-end: an event that was put aside is done when its letter is durable. */
+static bool letters_kept(struct task *task)
+{
+    struct err err;
+    bool kept = commit_letters(task) == 0;
+    uint64_t now_us = node_now_us(task->node);
+    if (kept || task->unkept_us == 0)
+        task->unkept_us = kept ? 0 : now_us;
+    if (!kept && waited_out(task, task->unkept_us, now_us)) {
+        (void)err_set(&err, EXIT_UNAVAILABLE,
+                      "dead letters could not be kept for longer than --wait; run again");
+        task_fail(task, &err);
+    }
+    return kept;
+}
+
 bool task_done(struct task *task)
 {
+    bool file = task->config->source.kind == CONFIG_SOURCE_FILE;
     if (task_state(task) != TASK_RUNNING)
         return false;
-    return task->config->source.kind == CONFIG_SOURCE_FILE ? files_ended(task) : ends_reached(task);
+    return (file ? files_ended(task) : ends_reached(task)) && letters_kept(task);
 }
 
 bool task_drain(struct task *task, uint64_t bound_us)
@@ -282,8 +299,15 @@ bool task_drain(struct task *task, uint64_t bound_us)
         node_doze(task->node, 2000);
     }
     bool clean = pipelines_idle(task);
-    if (commit_round(task, true) != 0)
-        clean = false;
+    while (commit_round(task, true) != 0) { /* a group that rebalances takes none for a while */
+        if (task_state(task) == TASK_FAILED)
+            return false;
+        clean = node_now_us(task->node) < until_us && !node_hurries(task->node) && clean;
+        if (!clean)
+            break;
+        standing_serve(task);
+        node_doze(task->node, 2000);
+    }
     count_damage(task);
     if (task_state(task) != TASK_FAILED)
         set_state(task, TASK_ENDED);

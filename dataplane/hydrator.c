@@ -40,7 +40,7 @@ void hydrator_open(struct pipeline *pipeline)
 static void queue(struct pipeline *pipeline, unsigned sink, struct pending *pending)
 {
     struct hydrator *hydrator = &pipeline->hydrator;
-    pending->sinks[sink].hydrate = HYDRATE_QUEUED;
+    pending_set_hydrate(&pending->sinks[sink], HYDRATE_QUEUED);
     pending->sinks[sink].hydrate_next = NULL;
     if (hydrator->queues[sink].tail != NULL)
         hydrator->queues[sink].tail->sinks[sink].hydrate_next = pending;
@@ -132,7 +132,7 @@ static unsigned ask(struct pipeline *pipeline, unsigned sink)
             hydrator->queues[sink].head != NULL && n < most &&
             port->ops->lookup_add(port, lookup, entity_key(hydrator->queues[sink].head->entity))) {
             struct pending *pending = queue_pop(hydrator, sink);
-            pending->sinks[sink].hydrate = HYDRATE_ASKED;
+            pending_set_hydrate(&pending->sinks[sink], HYDRATE_ASKED);
             hydrator->asked[i].pendings[n++] = pending;
         }
         ASSERT(n > 0); /* an empty lookup takes any key */
@@ -241,10 +241,10 @@ static bool land_broken(struct pipeline *pipeline, struct pending *pending,
     counter_add(&pipeline->counters.lookup_broken, 1);
     if (!pipeline_bury(pipeline, pending, REASON_STATE, item->reason, pipeline->outlets[sink].name))
         return false;
-    pending->sinks[sink].hydrate = HYDRATE_NOT;
+    pending_set_hydrate(&pending->sinks[sink], HYDRATE_NOT);
     hydrator_weigh(pipeline, pending);
     if (!all) {
-        pending->sinks[sink].acked = entity->version;
+        pending_set_acked(&pending->sinks[sink], entity->version);
         (void)pendings_settle(pipeline->pendings, pending, now_us);
         return true;
     }
@@ -301,21 +301,22 @@ static bool land_one(struct pipeline *pipeline, struct pending *pending,
     }
     /* A document that weir did not write may carry any version: ours counts only against ours. */
     if (item->n_states > 0 && item->version > at->acked)
-        at->acked = item->version;
+        pending_set_acked(at, item->version);
     if (at->ask_again) {
         at->ask_again = false;
         queue(pipeline, sink, pending);
         return true;
     }
+    /* It lacks nothing of ours, and called ours stale: it holds it. */
     if (at->refused != 0 && pending->entity->version == at->refused)
-        at->acked = at->refused; /* it lacks nothing of ours, and called ours stale: it holds it */
+        pending_set_acked(at, at->refused);
     at->refused = 0;
     if (pending->epoch > epoch) {
         queue(pipeline, sink, pending); /* a partition was assigned anew since it was asked */
         return true;
     }
     struct entity *entity = pending->entity;
-    at->hydrate = HYDRATE_NOT;
+    pending_set_hydrate(at, HYDRATE_NOT);
     hydrator_weigh(pipeline, pending);
     if ((int)sink == pipeline->options.hydrate && entity->epoch < pending->wanted)
         entity->epoch = pending->wanted;
@@ -331,6 +332,8 @@ static void ask_again(struct pipeline *pipeline, unsigned slot, uint64_t now_us)
     for (uint32_t i = 0; i < hydrator->asked[slot].n; i++)
         queue(pipeline, sink, hydrator->asked[slot].pendings[i]);
     hydrator->queues[sink].wants_room = false;
+    if (now_us < hydrator->queues[sink].retry_us)
+        return; /* It was under way beside one that failed: one trouble, one attempt. */
     hydrator->queues[sink].retry_us =
         now_us + backoff_us(pipeline->options.env, hydrator->queues[sink].attempts++);
     uint64_t more;

@@ -3,7 +3,8 @@
  *
  * A batch is not collected: documents stay READY, coalescing, until a batch is due (enough
  * documents or bytes, the oldest has lingered long enough, or nothing more can come before these
- * have left: the store is stuck) and the sink has a place in flight.
+ * have left: the store is stuck, or as many documents wait as may) and the sink has a place in
+ * flight.
  * Then they are rendered straight from the store into the request's body, oldest first. So load
  * makes batches fuller and changes a document cheaper.
  *
@@ -40,8 +41,8 @@ static bool due(const struct pipeline *pipeline, unsigned sink, uint64_t now_us)
     if (load.ready == 0 || now_us < outlet->resume_us)
         return false;
     return pipeline->flushing || store_is_stuck(pipeline->store) ||
-           load.ready >= outlet->limits.docs || load.bytes >= outlet->limits.bytes ||
-           now_us - load.since_us >= outlet->linger_us;
+           !pendings_room(pipeline->pendings) || load.ready >= outlet->limits.docs ||
+           load.bytes >= outlet->limits.bytes || now_us - load.since_us >= outlet->linger_us;
 }
 
 static struct flight *free_flight(struct outlet *outlet)
@@ -246,6 +247,8 @@ static void sink_failed(struct pipeline *pipeline, struct outlet *outlet, uint64
 {
     counter_add(&outlet->counters.failures, 1);
     outlet_fails(outlet, now_us);
+    if (now_us < outlet->resume_us)
+        return; /* It was under way beside one that failed: one trouble, one attempt. */
     outlet->resume_us = now_us + backoff_us(pipeline->options.env, outlet->attempts++);
     uint64_t more;
     if (log_limit_pass(&outlet->log_retry, now_us, &more))

@@ -6,6 +6,11 @@
  * a number of attempts: within one queue the delays are about the same, so looking at its head is
  * enough.
  *
+ * Another thread may look at what each sink holds of a document (pendings_look()). Its record may
+ * be given to another document meanwhile, so what was copied is only believed if the record was the
+ * entity's before and after. Whatever is copied there is written by releasing stores, a record's
+ * entity first: who sees a number of the next document sees that it is the next document's.
+ *
  * Invariants: state READY <=> in the ready list; FLYING <=> flying != 0; a document that rests for
  * a sink has no hold there; bytes of the ready list are those that the entities had when they were
  * put in (kept in ready_bytes).
@@ -110,7 +115,7 @@ static void set_state(struct pendings *pendings, unsigned sink, struct pending_s
 {
     pendings->queues[sink].n_behind += state != PENDING_REST;
     pendings->queues[sink].n_behind -= at->state != PENDING_REST;
-    at->state = (uint8_t)state;
+    __atomic_store_n(&at->state, (uint8_t)state, __ATOMIC_RELEASE);
 }
 
 static struct pending_list *delay_list(struct sink_queue *queue, const struct pending_sink *at)
@@ -149,7 +154,38 @@ static void make_ready(struct pendings *pendings, struct pending *pending, unsig
     queue->ready_bytes += pending->entity->value_bytes;
 }
 
+/* ---- looks from other threads ---- */
+
+/* A record that was given back is looked at, too: it is never unmapped, but AddressSanitizer is
+ * told that nobody may. */
+__attribute__((no_sanitize("address"))) bool
+pendings_look(const struct entity *entity, unsigned n_sinks, struct pending_look *look)
+{
+    const struct pending *pending = __atomic_load_n(&entity->pending, __ATOMIC_ACQUIRE);
+    if (pending == NULL || __atomic_load_n(&pending->entity, __ATOMIC_ACQUIRE) != entity)
+        return false;
+    look->reading_back = false;
+    for (unsigned i = 0; i < n_sinks; i++) { /* acquire: the second look comes after them */
+        look->acked[i] = __atomic_load_n(&pending->sinks[i].acked, __ATOMIC_ACQUIRE);
+        look->state[i] = __atomic_load_n(&pending->sinks[i].state, __ATOMIC_ACQUIRE);
+        look->reading_back |=
+            __atomic_load_n(&pending->sinks[i].hydrate, __ATOMIC_ACQUIRE) != HYDRATE_NOT;
+    }
+    return __atomic_load_n(&entity->pending, __ATOMIC_RELAXED) == pending &&
+           __atomic_load_n(&pending->entity, __ATOMIC_RELAXED) == entity;
+}
+
 /* ---- one document ---- */
+
+/* As new: nothing of it is left from the document that had the record before. */
+static void sink_begin(struct pending_sink *at, uint64_t acked)
+{
+    const size_t own = offsetof(struct pending_sink, attempts);
+    memset((char *)at + own, 0, sizeof(*at) - own);
+    pending_set_acked(at, acked);
+    pending_set_hydrate(at, HYDRATE_NOT);
+    __atomic_store_n(&at->state, PENDING_REST, __ATOMIC_RELEASE);
+}
 
 struct pending *pendings_take(struct pendings *pendings, struct entity *entity, uint64_t acked)
 {
@@ -157,9 +193,11 @@ struct pending *pendings_take(struct pendings *pendings, struct entity *entity, 
         return entity->pending;
     struct pending *pending = pool_take(&pendings->pool);
     ASSERT(pending != NULL); /* the caller asked pendings_room() */
-    *pending = (struct pending){ .entity = entity };
+    __atomic_store_n(&pending->entity, entity, __ATOMIC_RELAXED);
+    pending->epoch = pending->wanted = pending->waiting_bytes = 0;
+    pending->abandoned = false;
     for (unsigned sink = 0; sink < pendings->n_sinks; sink++)
-        pending->sinks[sink] = (struct pending_sink){ .acked = acked };
+        sink_begin(&pending->sinks[sink], acked);
     __atomic_store_n(&entity->pending, pending, __ATOMIC_RELEASE);
     return pending;
 }
@@ -234,7 +272,7 @@ void pendings_touch(struct pendings *pendings, struct pending *pending, const st
 void pendings_want_state(struct pendings *pendings, unsigned sink, struct pending *pending)
 {
     ASSERT(pending->sinks[sink].hydrate == HYDRATE_NOT);
-    pending->sinks[sink].hydrate = HYDRATE_QUEUED;
+    pending_set_hydrate(&pending->sinks[sink], HYDRATE_QUEUED);
     for (unsigned i = 0; i < pendings->n_sinks; i++)
         if (unread(pendings, pending, i))
             settle_sink(pendings, pending, i, 0);
@@ -318,7 +356,7 @@ void pendings_landed(struct pendings *pendings, unsigned sink, struct pending *p
     struct pending_sink *at = &pending->sinks[sink];
     ASSERT(at->state == PENDING_FLYING);
     if (at->flying > at->acked)
-        at->acked = at->flying;
+        pending_set_acked(at, at->flying);
     at->flying = 0;
     at->attempts = 0;
     set_state(pendings, sink, at, PENDING_REST);

@@ -34,24 +34,26 @@ enum pending_state {
 enum hydrate_state { HYDRATE_NOT, HYDRATE_QUEUED, HYDRATE_ASKED };
 
 struct pending_sink {
-    uint64_t acked;               /* the greatest version that the sink is known to hold */
-    uint64_t flying;              /* the version under way; 0: none */
-    struct hold *holds;           /* offsets that wait for the next write */
-    struct hold *flying_holds;    /* offsets that the write under way covers */
-    uint64_t refused;             /* the version that the sink called stale; 0: none */
+    /* Read by pendings_look(), so written by pending_set_*() alone. */
+    uint64_t acked;  /* the greatest version that the sink is known to hold */
+    uint8_t hydrate; /* enum hydrate_state: of this sink's state */
+    uint8_t state;   /* enum pending_state */
+    /* The shard's own. */
+    uint8_t attempts;
+    bool ask_again;            /* a conflict came after it was asked: the answer may be too old */
+    uint64_t flying;           /* the version under way; 0: none */
+    struct hold *holds;        /* offsets that wait for the next write */
+    struct hold *flying_holds; /* offsets that the write under way covers */
+    uint64_t refused;          /* the version that the sink called stale; 0: none */
     struct pending *hydrate_next; /* QUEUED: in the sink's queue of states to read back */
-    uint8_t hydrate;              /* enum hydrate_state: of this sink's state */
-    bool ask_again;              /* a conflict came after it was asked: the answer may be too old */
-    struct pending *prev, *next; /* in the sink's ready or delayed list */
+    struct pending *prev, *next;  /* in the sink's ready or delayed list */
     uint64_t source_us;        /* when the database made the oldest change that waits; 0: unknown */
     uint64_t flying_source_us; /* the same of the write under way */
     uint64_t since_us;         /* READY, FLYING: since when; DELAYED: until when */
-    uint8_t state;             /* enum pending_state */
-    uint8_t attempts;
 };
 
 struct pending {
-    struct entity *entity;
+    struct entity *entity; /* read by pendings_look() */
     uint32_t epoch;  /* the newest assignment that a change of it came under: what a read-back must
                         reach (R4) */
     uint32_t wanted; /* the epoch that all sinks' states were asked for: the entity's once they are
@@ -61,6 +63,16 @@ struct pending {
                        more */
     struct pending_sink sinks[];
 };
+
+static inline void pending_set_acked(struct pending_sink *at, uint64_t version)
+{
+    __atomic_store_n(&at->acked, version, __ATOMIC_RELEASE);
+}
+
+static inline void pending_set_hydrate(struct pending_sink *at, enum hydrate_state hydrate)
+{
+    __atomic_store_n(&at->hydrate, (uint8_t)hydrate, __ATOMIC_RELEASE);
+}
 
 struct pendings;
 
@@ -136,5 +148,16 @@ uint32_t pendings_count(const struct pendings *pendings);
 
 /* How many of them this sink does not have yet. */
 uint32_t pendings_behind(const struct pendings *pendings, unsigned sink);
+
+/* What each sink holds of a document, as it was a moment ago. */
+struct pending_look {
+    bool reading_back;
+    uint64_t acked[SINKS_MAX];
+    uint8_t state[SINKS_MAX]; /* enum pending_state */
+};
+
+/* Any thread, between store_read_begin() and store_read_end(), which gave the entity. False: it has
+ * no record (every sink has its version), or it lost it while we looked. */
+bool pendings_look(const struct entity *entity, unsigned n_sinks, struct pending_look *look);
 
 #endif

@@ -359,7 +359,9 @@ static void begin_pass(struct store *store)
     struct eviction *eviction = &store->eviction;
     size_t spare = spare_bytes(store), free = free_bytes(store);
     bool missing = slab_missing_bytes(store->slab) > 0;
-    bool lacks = store->eviction.refused && !missing; /* a state of many rows, say */
+    /* A state of many rows, say; or of several large ones: one run more was made for it in each
+     * pass, and all of them are wanted at once. */
+    bool lacks = store->eviction.refused && (!missing || store_is_stuck(store));
     bool urgent = free < spare / 2 || missing || lacks;
     if (free >= spare)
         eviction->vain = false;
@@ -588,14 +590,14 @@ bool store_read_begin(struct store_reader *reader, struct slice key, struct docu
     uint32_t n = set != NULL ? set->n : 0;
     if (n > READ_ROWS_MAX)
         n = READ_ROWS_MAX;
-    uint64_t version = at->residual;
+    uint64_t residual = __atomic_load_n(&at->residual, __ATOMIC_RELAXED), version = residual;
     for (uint32_t i = 0; i < n; i++) {
         reader->rows[i] = __atomic_load_n(&set->rows[i], __ATOMIC_ACQUIRE);
         version += row_term(reader->rows[i], reader->store->plan->images);
     }
     *document = (struct document){ .key = entity_key(at),
                                    .version = version,
-                                   .residual = at->residual,
+                                   .residual = residual,
                                    .n_rows = n,
                                    .rows = reader->rows,
                                    .partition = -1 };

@@ -329,10 +329,13 @@ static void on_wake(struct watch *watch, unsigned events)
     struct env_linux *env =
         (struct env_linux *)(void *)((char *)watch - offsetof(struct env_linux, wake_watch));
     uint64_t count;
+    ssize_t got;
 
     (void)events;
-    while (read(watch->fd, &count, sizeof(count)) < 0)
-        ASSERT(errno == EINTR || errno == EAGAIN);
+    do
+        got = read(watch->fd, &count, sizeof(count));
+    while (got < 0 && errno == EINTR);
+    ASSERT(got == (ssize_t)sizeof(count) || errno == EAGAIN); /* nothing: the poll itself failed */
     atomic_exchange(&env->wake_pending, false);
 }
 

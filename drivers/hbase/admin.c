@@ -139,9 +139,13 @@ static int read_family(struct slice message, struct admin_table *out)
     struct proto proto;
     struct proto_field field;
     proto_open(&proto, message);
-    while (proto_next(&proto, &field))
-        if (field.number == 2 && field.type == PROTO_BYTES)
-            take_attribute(field.bytes, wanted, COUNT(wanted));
+    while (proto_next(&proto, &field)) {
+        if (field.number != 2 || field.type != PROTO_BYTES)
+            continue;
+        if (!is_message(field.bytes))
+            return -1;
+        take_attribute(field.bytes, wanted, COUNT(wanted));
+    }
     out->has_family = true;
     return proto.broken ? -1 : 0;
 }
@@ -157,6 +161,9 @@ static int read_schema(struct slice message, struct slice family, struct admin_t
     while (proto_next(&proto, &field)) {
         if (field.type != PROTO_BYTES)
             continue;
+        /* One that cannot be read is not one that is not there: a table without its family. */
+        if ((field.number == 2 || field.number == 3) && !is_message(field.bytes))
+            return -1;
         if (field.number == 2)
             take_attribute(field.bytes, wanted, COUNT(wanted));
         else if (field.number == 3 && slice_equal(bytes_of(field.bytes, 1), family) &&

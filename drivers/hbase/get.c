@@ -22,6 +22,7 @@
 
 #include "dataplane/base/counter.h"
 #include "dataplane/base/memory.h"
+#include "drivers/hbase/cell.h"
 #include "drivers/hbase/exception.h"
 #include "drivers/hbase/proto.h"
 
@@ -216,6 +217,17 @@ static void take_exception(struct get *get, struct slice class, struct slice tex
     }
 }
 
+static void tell_failed(struct get *get, struct slice reason)
+{
+    uint64_t more;
+
+    if (log_limit_pass(&get->shared->telling_failed, env_mono_us(get->shared->env), &more))
+        log_line(LOG_WARN, "hbase",
+                 "table %s: a read got no answer: %.*s; it is asked again (%" PRIu64
+                 " more like it)",
+                 get->shared->table, (int)reason.len, reason.data, more);
+}
+
 static void fewer_keys(struct get *get)
 {
     if (get->lookup.n > 1)
@@ -235,21 +247,17 @@ static void break_item(struct get *get, uint32_t i, struct slice reason)
     item->reason = (struct slice){ get->reasons.data + from, reason.len };
 }
 
-/* The next n cells, which must be of that row. False: they are not there, or others are. */
+/* The next n cells, which must be of that row. False: they are not there, others are, or their
+ * lengths do not fit: the answer is wrong then, not what the table holds. */
 static bool cells_of(struct slice all, size_t *at, uint64_t n, struct slice row)
 {
-    for (; n > 0; n--) {
-        const unsigned char *cell = (const unsigned char *)all.data + *at;
-        size_t left = all.len - *at;
-        if (left < 14 + row.len)
+    struct slice rest = { all.data + *at, all.len - *at };
+    struct cell cell;
+
+    for (; n > 0; n--)
+        if (cell_next(&rest, &cell) <= 0 || !slice_equal(cell.row, row))
             return false;
-        size_t bytes =
-            4 + ((size_t)cell[0] << 24 | (size_t)cell[1] << 16 | (size_t)cell[2] << 8 | cell[3]);
-        if (bytes > left || bytes < 14 + row.len || (size_t)(cell[12] << 8 | cell[13]) != row.len ||
-            memcmp(cell + 14, row.data, row.len) != 0)
-            return false;
-        *at += bytes;
-    }
+    *at = all.len - rest.len;
     return true;
 }
 
@@ -431,6 +439,7 @@ static void call_done(struct rpc_call *rpc_call)
         take_exception(get, rpc_call->exception, rpc_call->reason);
         break;
     case RPC_FAILED:
+        tell_failed(get, rpc_call->reason);
         fewer_keys(get); /* it may have been too much */
         locate_suspect(get->shared->locate);
         break;

@@ -25,7 +25,7 @@ struct get_shared {
     struct slice family;
     size_t arena_bytes_max;
     unsigned keys_max; /* 1..GET_KEYS_MAX: of the next lookup */
-    struct log_limit telling;
+    struct log_limit telling, telling_failed;
     uint64_t broken; /* answers that were none */
 };
 

@@ -138,6 +138,17 @@ static void tell(struct put *put, struct slice class, struct slice text)
              put->shared->table, (int)reason.len, line, more);
 }
 
+static void tell_failed(struct put *put, struct slice reason)
+{
+    uint64_t more;
+
+    if (log_limit_pass(&put->shared->telling_failed, env_mono_us(put->shared->env), &more))
+        log_line(LOG_WARN, "hbase",
+                 "table %s: a write got no answer: %.*s; it is sent again (%" PRIu64
+                 " more like it)",
+                 put->shared->table, (int)reason.len, reason.data, more);
+}
+
 static void bury(struct put *put, uint32_t i, struct slice class, struct slice text)
 {
     size_t from = put->reasons.len;
@@ -499,6 +510,7 @@ static void call_done(struct rpc_call *rpc_call)
         refused(call);
         break;
     case RPC_FAILED:
+        tell_failed(put, rpc_call->reason);
         locate_suspect(put->shared->locate); /* the server may be gone, its regions elsewhere */
         break;
     }

@@ -21,7 +21,7 @@ struct put_shared {
     struct route_scratch *scratch;
     const char *table;
     struct sink_limits limits;
-    struct log_limit telling;
+    struct log_limit telling, telling_failed;
     uint64_t broken; /* answers that were none */
 };
 

@@ -408,6 +408,37 @@ static void wake_before_the_wait_counts_too(void **state)
     env_linux_close(env);
 }
 
+/* Where an eventfd of this process is, from `from` on; -1: nowhere. */
+static int next_eventfd(int from)
+{
+    for (int fd = from; fd < 256; fd++) {
+        char path[32], name[64] = "";
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (readlink(path, name, sizeof(name) - 1) > 0 && strstr(name, "[eventfd]"))
+            return fd;
+    }
+    return -1;
+}
+
+/* A poll may fail, and then looks like a wake-up that is none: the wait goes on, and the next
+ * wake-up is seen. Here the poll fired, and its reason is taken away before anybody looks. */
+static void wake_up_without_a_wake_does_not_hold_the_wait(void **state)
+{
+    struct env *env = opened();
+    uint64_t count;
+
+    (void)state;
+    (void)env_wait(env, 0); /* Arms the poll. */
+    env_wake(env);
+    for (int fd = next_eventfd(0); fd >= 0; fd = next_eventfd(fd + 1))
+        (void)!read(fd, &count, sizeof(count));
+    assert_int_equal(env_wait(env, LONG_US * 60), 0);
+    env_wake(env);
+    assert_int_equal(env_wait(env, LONG_US * 60), 0);
+    env_linux_close(env);
+}
+
 static void wait_ends_at_its_timeout(void **state)
 {
     /* Nothing is ready, so only the clock can end it; by the env's own clock it was not before its
@@ -642,6 +673,7 @@ int main(void)
         cmocka_unit_test(wake_from_another_thread_ends_a_wait),
         cmocka_unit_test(no_wake_is_ever_lost),
         cmocka_unit_test(wake_before_the_wait_counts_too),
+        cmocka_unit_test(wake_up_without_a_wake_does_not_hold_the_wait),
         cmocka_unit_test(wait_ends_at_its_timeout),
         cmocka_unit_test(endless_wait_does_not_overflow),
         cmocka_unit_test(clocks_and_randomness_are_alive),

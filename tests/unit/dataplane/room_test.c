@@ -165,6 +165,8 @@ static struct world *world_open(uint64_t retention_us)
     return world;
 }
 
+static uint32_t pending_max = 64;
+
 static struct node *node_open(struct world *world, size_t store_bytes, uint64_t linger_us)
 {
     static const bool knows_all = false;
@@ -176,7 +178,7 @@ static struct node *node_open(struct world *world, size_t store_bytes, uint64_t 
         .skew_max_us = 1000 * HOUR_US,
         .event_bytes_max = TEXT_BYTES,
         .store_bytes = store_bytes,
-        .pending_max = 64,
+        .pending_max = pending_max,
         .n_shards = 1,
         .by_key = true,
         .n_outlets = 1,
@@ -319,6 +321,24 @@ static void nothing_lingers_while_the_store_is_stuck(void **state)
     }
 }
 
+/* The same where as many documents wait as may: no other can come before one of them has left. */
+static void nothing_lingers_while_no_more_may_wait(void **state)
+{
+    struct world *world = world_open(0);
+    struct node *node;
+
+    (void)state;
+    pending_max = 2;
+    node = node_open(world, LARGE_STORE, HOUR_US);
+    pending_max = 64;
+    node_assign(node, 1, 0);
+    for (unsigned key = 0; key < KEYS; key++)
+        write_row(world, &(struct written_row){ key, "root", 1000 + key, 600, (char)('a' + key) });
+    assert_true(play_until(node, is_lingering));
+    assert_true(holds(world, 0, 'a'));
+    assert_true(pendings_count(node->pipeline->pendings) < 2); /* the last one may */
+}
+
 static bool is_sending(const struct node *node)
 {
     return batches_out(node) > 0;
@@ -445,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_lingers_while_the_store_is_stuck),
+        cmocka_unit_test(nothing_lingers_while_no_more_may_wait),
         cmocka_unit_test(state_that_found_no_room_is_asked_for_again_when_there_is_some),
         cmocka_unit_test(only_so_much_waits_for_states),
         cmocka_unit_test(state_that_needs_more_than_the_spare_room_stops_nobody),

@@ -333,6 +333,38 @@ static void state_of_many_rows_finds_its_room(void **state)
     }
 }
 
+/* A state of several rows that take two spans each, all wanted at once. There is room enough in the
+ * store, in single spans between documents that rest. */
+static void state_of_several_large_rows_finds_its_room(void **state)
+{
+    struct rig rig = rig_open();
+    static struct change changes[16];
+    static char ids[16][16];
+    struct field field = { .column = 0, .value = { values, 100000 } };
+    struct document_state read = { .changes = changes, .n_changes = 16, .partition = -1 };
+    unsigned late = 0, turns = 0, n = 0;
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        changes[i] = (struct change){ .seqno = SEQNO_EPOCH + 1,
+                                      .row_id = key_of(i, ids[i]),
+                                      .table = 1,
+                                      .op = CHANGE_UPSERT,
+                                      .n_fields = 1,
+                                      .fields = &field };
+    }
+    while (merge(&rig, n, 0, 40000))
+        n++;
+    for (unsigned i = 1; i < n; i += 7)
+        store_drop(rig.store, find(&rig, i));
+    turn(&rig);
+    find(&rig, 0)->pending = (struct pending *)&rig;
+    while (store_join(rig.store, find(&rig, 0), &read, 1, &late) == MERGE_FULL) {
+        turn(&rig);
+        assert_true(turns++ < TURNS_MAX);
+    }
+    assert_true(entities(&rig) > n / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +379,7 @@ int main(void)
         cmocka_unit_test(one_large_row_costs_few_small_ones),
         cmocka_unit_test(reader_keeps_what_is_dropped_under_it),
         cmocka_unit_test(state_of_many_rows_finds_its_room),
+        cmocka_unit_test(state_of_several_large_rows_finds_its_room),
     };
     return cmocka_set_message_output(CM_OUTPUT_TAP), cmocka_run_group_tests(tests, setup, NULL);
 }

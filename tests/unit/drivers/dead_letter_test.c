@@ -205,22 +205,22 @@ static void a_letter_of_control_characters_still_fits(void **state)
  * says so. It is one line of JSON all the same, in the least buffer that there may be. */
 static void a_letter_that_is_too_large_is_cut(void **state)
 {
-    const size_t len = 3 << 20, bounds[] = { LETTER_BYTES_LEAST, LETTER_BYTES(4096), 4 << 20 };
+    const size_t len = 5 << 20, bounds[] = { LETTER_BYTES_LEAST, 1 << 20, LETTER_BYTES(4096) };
     char *bytes = calloc(1, len), *out = malloc(2 * len);
-    const struct slice large = { bytes, len };
+    const struct slice large = { bytes, len }, part = { bytes, 100000 };
     struct header headers[40];
 
     (void)state;
     for (unsigned i = 0; i < 40; i++)
-        headers[i] = (struct header){ large, large };
+        headers[i] = (struct header){ part, part };
     for (unsigned i = 0; i < 3 * 16; i++) {
         struct dead_letter letter = plain;
         struct slice kept;
         struct buf buf;
 
         letter.payload = i & 1 ? large : SLICE("{\"a\":1}");
-        letter.key = i & 2 ? large : SLICE("k");
-        letter.detail = i & 4 ? large : SLICE("words");
+        letter.key = i & 2 ? part : SLICE("k");
+        letter.detail = i & 4 ? part : SLICE("words");
         letter.headers = headers;
         letter.n_headers = i & 8 ? 40 : 0;
         buf_open(&buf, bounds[i / 16], "test");

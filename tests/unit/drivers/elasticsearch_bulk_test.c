@@ -185,7 +185,7 @@ static void useless_answers_retry_everything(void **state)
     (void)state;
     open_rig(1, answer_special);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        rig.servers[0].fault.status = rows[i].status;
+        server_fails(&rig.servers[0], (struct reply){ .status = rows[i].status });
         rig.servers[0].special = rows[i].body;
         batch = rig_fill(&rig, 2);
         rig_send(&rig, batch);
@@ -218,19 +218,22 @@ static void answer_cut_at_any_byte_retries_everything(void **state)
     (void)state;
     open_rig(1, answer_with_fault);
     for (unsigned kind = 0; kind < 4; kind++) {
-        server->fault =
-            (struct reply){ .chunked = kind / 2 == 1, .ending = endings[kind % 2], .len = 2 };
-        for (size_t cut = 0; cut + kind / 2 < server->fault.len; cut++) {
-            server->fault.cut = cut;
+        size_t whole = 2;
+
+        for (size_t cut = 0; cut + kind / 2 < whole; cut++) {
+            server_fails(server, (struct reply){ .chunked = kind / 2 == 1,
+                                                 .ending = endings[kind % 2],
+                                                 .cut = cut });
             batch = rig_fill(&rig, 3);
             rig_send(&rig, batch);
             assert_verdicts(batch, "rrr");
             assert_true(batch->failed_whole);
             rig_recycle(&rig, batch);
+            whole = server_whole(server);
         }
-        assert_true(server->fault.len > 100);
+        assert_true(whole > 100);
     }
-    server->fault.ending = KEEP;
+    server_fails(server, (struct reply){ .ending = KEEP });
     batch = rig_fill(&rig, 3);
     rig_send(&rig, batch);
     assert_verdicts(batch, "www");
@@ -249,7 +252,7 @@ static void silent_server_runs_into_the_time_out(void **state)
     rig.options.timeout_us = 30000;
     rig_open(&rig);
     for (size_t cut = 0; cut < 120; cut += 39) {
-        rig.servers[0].fault = (struct reply){ .ending = HANG, .cut = cut };
+        server_fails(&rig.servers[0], (struct reply){ .ending = HANG, .cut = cut });
         batch = rig_fill(&rig, 2);
         rig_send(&rig, batch);
         assert_verdicts(batch, "rr");
@@ -451,7 +454,7 @@ static void no_delete_follows_a_failed_request(void **state)
 
     (void)state;
     open_rig(1, answer_special);
-    rig.servers[0].fault.status = 503;
+    server_fails(&rig.servers[0], (struct reply){ .status = 503 });
     rig.servers[0].special = "";
     batch = rig_begin(&rig);
     assert_int_equal(rig_add(&rig, batch, "gone", NULL), SINK_ADDED);
@@ -512,12 +515,12 @@ static void batches_in_flight_do_not_wait_for_each_other(void **state)
 
     (void)state;
     open_rig(1, answer_with_fault);
-    rig.servers[0].fault = (struct reply){ .ending = HANG };
+    server_fails(&rig.servers[0], (struct reply){ .ending = HANG });
     first = rig_fill(&rig, 1);
     rig.port->ops->submit(rig.port, first);
     while (server_count(&rig.servers[0]) == 0)
         (void)env_wait(rig.env, 2000);
-    rig.servers[0].fault.ending = KEEP;
+    server_fails(&rig.servers[0], (struct reply){ .ending = KEEP });
     second = rig_fill(&rig, 2);
     rig_send(&rig, second);
     assert_verdicts(second, "ww");
@@ -533,7 +536,7 @@ static void next_server_takes_over_and_back(void **state)
 
     (void)state;
     open_rig(2, answer_with_fault);
-    rig.servers[0].fault = (struct reply){ .ending = RESET };
+    server_fails(&rig.servers[0], (struct reply){ .ending = RESET });
     batch = rig_fill(&rig, 1);
     rig_send(&rig, batch);
     assert_verdicts(batch, "r");
@@ -546,8 +549,8 @@ static void next_server_takes_over_and_back(void **state)
     }
     assert_int_equal(server_count(&rig.servers[0]), 1);
     assert_int_equal(server_count(&rig.servers[1]), 3);
-    rig.servers[0].fault.ending = KEEP;
-    rig.servers[1].fault = (struct reply){ .ending = CLOSE, .cut = 30 };
+    server_fails(&rig.servers[0], (struct reply){ .ending = KEEP });
+    server_fails(&rig.servers[1], (struct reply){ .ending = CLOSE, .cut = 30 });
     batch = rig_fill(&rig, 1);
     rig_send(&rig, batch);
     assert_verdicts(batch, "r");
@@ -568,9 +571,8 @@ static void fail_and_recover(void *unused)
     rig.options.username = "weir";
     rig.options.password = "secret";
     rig_open(&rig);
-    rig.servers[0].fault = (struct reply){ .ending = RESET };
     for (unsigned i = 0; i < 10; i++) {
-        rig.servers[0].fault.ending = i < 5 ? RESET : KEEP;
+        server_fails(&rig.servers[0], (struct reply){ .ending = i < 5 ? RESET : KEEP });
         batch = rig_fill(&rig, 1);
         rig_send(&rig, batch);
         rig_recycle(&rig, batch);

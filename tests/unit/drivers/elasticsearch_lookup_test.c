@@ -194,12 +194,12 @@ static void useless_answers_say_nothing(void **state)
     open_rig(answer_special);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         rig.servers[0].special = rows[i].body;
-        rig.servers[0].fault.status = rows[i].status;
+        server_fails(&rig.servers[0], (struct reply){ .status = rows[i].status });
         lookup = ask(1);
         assert_true(lookup->failed_whole);
         recycle(lookup);
     }
-    rig.servers[0].fault.status = 200;
+    server_fails(&rig.servers[0], (struct reply){ .status = 200 });
     rig.servers[0].special = "{\"docs\":[" A0 "," A0 "]}";
     lookup = ask(1);
     assert_false(lookup->failed_whole);
@@ -223,18 +223,19 @@ static void answer_cut_at_any_byte_says_nothing(void **state)
 {
     struct server *server = &rig.servers[0];
     struct sink_lookup *lookup;
+    size_t whole = 1;
 
     (void)state;
     open_rig(answer_with_fault);
     server->special = "{\"docs\":[" A0 "," A0 "]}";
-    server->fault = (struct reply){ .ending = CLOSE, .len = 1 };
-    for (size_t cut = 0; cut < server->fault.len; cut++) {
-        server->fault.cut = cut;
+    for (size_t cut = 0; cut < whole; cut++) {
+        server_fails(server, (struct reply){ .ending = CLOSE, .cut = cut });
         lookup = ask(1);
         assert_true(lookup->failed_whole);
         recycle(lookup);
+        whole = server_whole(server);
     }
-    assert_true(server->fault.len > 100);
+    assert_true(whole > 100);
     rig_close(&rig);
 }
 

@@ -61,12 +61,12 @@ struct server {
     const char *needle;  /* for scripts: an operation that is special */
     const char *special; /* its answer */
     size_t limit;        /* for scripts: the largest body */
-    struct reply fault;  /* for scripts: how the answer ends */
+    struct reply fault;  /* for scripts: how the answer ends; by server_fails() where one may run */
 
     uint16_t port;
     int listener, stop[2];
     pthread_t thread;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* over what is seen, and held while a script runs */
     struct seen seen[SERVER_SEEN_MAX];
     unsigned n_seen;
     char *in, *out, *raw;
@@ -169,7 +169,9 @@ static inline bool server_serve(struct server *server, int fd)
         return false;
     server_remember(server, &request);
     server->out[0] = '\0';
+    pthread_mutex_lock(&server->lock);
     server->answer(server, &request, &reply);
+    pthread_mutex_unlock(&server->lock);
     len = server_frame(server, &reply);
     if (reply.ending == KEEP)
         return server_send(fd, server->raw, len);
@@ -248,6 +250,26 @@ static inline unsigned server_count(struct server *server)
     n = server->n_seen;
     pthread_mutex_unlock(&server->lock);
     return n;
+}
+
+/* From the next answer on they end so. The length of the last whole one stays. */
+static inline void server_fails(struct server *server, struct reply fault)
+{
+    pthread_mutex_lock(&server->lock);
+    fault.len = server->fault.len;
+    server->fault = fault;
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* How long the last answer would have been, whole; for scripts that note it. */
+static inline size_t server_whole(struct server *server)
+{
+    size_t len;
+
+    pthread_mutex_lock(&server->lock);
+    len = server->fault.len;
+    pthread_mutex_unlock(&server->lock);
+    return len;
 }
 
 /* The answer of a _bulk: each operation 201 (a delete 200), but the one whose action line has

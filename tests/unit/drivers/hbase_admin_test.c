@@ -159,6 +159,28 @@ static void a_message_that_was_cut_is_none(void **state)
     }
 }
 
+/* A family or an attribute that is no message makes the whole answer none: it must not look like a
+ * table without that family, or one without a TTL. */
+static void a_descriptor_with_nonsense_in_it_is_none(void **state)
+{
+    static const uint32_t fields[] = { 3, 2 };
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct buf buf = opened();
+        struct admin_table table;
+        size_t schema = proto_begin(&buf, 1), family = 0;
+        if (i == 2) { /* an attribute of the family */
+            family = proto_begin(&buf, 3);
+            proto_put_bytes(&buf, 1, SLICE("d"));
+        }
+        proto_put_bytes(&buf, fields[i > 0], SLICE("\x0a\x05no"));
+        if (i == 2)
+            proto_end(&buf, family);
+        proto_end(&buf, schema);
+        assert_int_equal(admin_read_descriptors(buf_slice(&buf), SLICE("d"), &table), -1);
+    }
+}
+
 static void procedures_and_states_are_read(void **state)
 {
     static const struct {
@@ -243,6 +265,7 @@ int main(void)
         cmocka_unit_test(split_keys_are_spread_evenly),
         cmocka_unit_test(a_descriptor_tells_what_guarantees_rest_on),
         cmocka_unit_test(a_message_that_was_cut_is_none),
+        cmocka_unit_test(a_descriptor_with_nonsense_in_it_is_none),
         cmocka_unit_test(procedures_and_states_are_read),
         cmocka_unit_test(the_master_is_read_from_its_znode),
     };

@@ -73,7 +73,7 @@ static void line_is_for_people(void **state)
         { "", "", "an exception without a name" },
         { "", "words", "an exception without a name: words" },
     };
-    char bytes[EXCEPTION_LINE_BYTES_MAX], text[5000], class[3000];
+    char bytes[EXCEPTION_LINE_BYTES_MAX], text[5001], class[3000];
 
     (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

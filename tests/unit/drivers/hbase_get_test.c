@@ -252,7 +252,7 @@ static void states_that_do_not_fit_are_asked_in_parts(void **state)
 static void broken_answers_say_nothing(void **state)
 {
     (void)state;
-    for (unsigned how = 0; how < 9; how++) {
+    for (unsigned how = 0; how < 11; how++) {
         struct buf *answer = fake_buf(), *cells = fake_buf();
         open_get(fake_located(), 1 << 20);
         assert_true(get_add(&get, KEY_OF_A(0)));
@@ -271,6 +271,10 @@ static void broken_answers_say_nothing(void **state)
         else if (how == 5) { /* cells that are cut short */
             fake_put_result(answer, 1, put_cells(cells, KEY_OF_A(1), "1", SEQNO));
             buf_rewind(cells, cells->len - 1);
+        } else if (how == 9) { /* a key as long as can be */
+            memset(cells->data + 4, 0xff, 4);
+        } else if (how == 10) { /* a value that is a byte shorter than its cell has */
+            cells->data[11]--;
         }
         proto_end(answer, group);
         if (how == 6) { /* more regions */
