@@ -5,6 +5,7 @@ build_packages=(gcc pkg-config meson ninja-build liburing-dev librdkafka-dev lib
 demo_packages=(sqlite3)
 unit_packages=(libcmocka-dev)
 fuzz_packages=(clang libclang-rt-14-dev llvm libcmocka-dev python3)   # clang 14; llvm names lines in its reports
+valgrind_packages=(valgrind)
 lint_packages=(python3 clang-format git)
 e2e_packages=(python3 zstd lz4 openssl)
 server_packages=(kcat mariadb-server mariadb-client curl unzip openjdk-17-jdk-headless maven)

@@ -13,26 +13,36 @@
  * outlives the process however that ends.
  *
  *     allocate    malloc, calloc, realloc, posix_memalign, aligned_alloc     of all libraries
- *     map         mmap of memory, as the data path reserves it
- *     open        open, openat, fopen, socket, accept4, eventfd, epoll_create1
+ *     map         mmap, of memory as the data path reserves it, and of files
+ *     open        open, openat, fopen, socket, socketpair, pipe, accept, eventfd, epoll_create1
  *     read        read, pread, of files
  *     write       write, writev, pwrite, of files but the standard ones
  *     sync        fsync, fdatasync
  *     truncate    ftruncate
+ *     rename      rename, renameat, renameat2
  *     thread      pthread_create, thrd_create
  *     connect     connect
  *     send        send, sendto, sendmsg, write, writev, of sockets
  *     receive     recv, recvfrom, recvmsg, read, of sockets
+ *     ring        io_uring_queue_init_params
+ *     submit      liburing's calls that submit and wait, which then do neither
+ *     poll        a poll that is handed to an io_uring, which then completes with EBADF
+ *
+ * liburing does without libc, so its own functions are taken. What is handed over lies in memory
+ * until one of them submits it; a poll that is to fail gets a descriptor there that is none, so it
+ * is the kernel that refuses it.
  *
  * What this does not see: what libc calls within itself, but for its allocations (stdio's writes,
- * the resolver's sockets), and what goes to the kernel without libc, as liburing does. A call that
- * fails does nothing: half a write that is done and reported as an error is no part of this.
+ * the resolver's sockets). A call that fails does nothing: half a write that is done and reported
+ * as an error is no part of this.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -43,6 +53,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -62,17 +73,22 @@ enum kind {
     WRITE,
     SYNC,
     TRUNCATE,
+    RENAME,
     THREAD,
     CONNECT,
     SEND,
     RECEIVE,
+    RING,
+    SUBMIT,
+    POLL,
     KINDS,
 };
 
 static const char *const kind_names[KINDS] = {
-    [ALLOCATE] = "allocate", [MAP] = "map",   [OPEN] = "open",         [READ] = "read",
-    [WRITE] = "write",       [SYNC] = "sync", [TRUNCATE] = "truncate", [THREAD] = "thread",
-    [CONNECT] = "connect",   [SEND] = "send", [RECEIVE] = "receive",
+    [ALLOCATE] = "allocate", [MAP] = "map",         [OPEN] = "open",         [READ] = "read",
+    [WRITE] = "write",       [SYNC] = "sync",       [TRUNCATE] = "truncate", [RENAME] = "rename",
+    [THREAD] = "thread",     [CONNECT] = "connect", [SEND] = "send",         [RECEIVE] = "receive",
+    [RING] = "ring",         [SUBMIT] = "submit",   [POLL] = "poll",
 };
 
 /* The file's bytes: tests/fault/run reads them so. */
@@ -223,6 +239,7 @@ static __attribute__((constructor)) void faults_open(void)
 
     if (path == NULL || call == NULL)
         return;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* tests/fault/run may be killed */
     report = map_report(path);
     nth = number("FAULT_NTH");
     for_good = number("FAULT_FOR_GOOD") != 0;
@@ -274,14 +291,14 @@ int posix_memalign(void **at, size_t alignment, size_t bytes)
 
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
-    if ((flags & MAP_ANONYMOUS) != 0 && fault(MAP))
+    if (fault(MAP))
         return MAP_FAILED;
     return NEXT(mmap)(at, bytes, protection, flags, fd, offset);
 }
 
 void *mmap64(void *at, size_t bytes, int protection, int flags, int fd, off64_t offset)
 {
-    if ((flags & MAP_ANONYMOUS) != 0 && fault(MAP))
+    if (fault(MAP))
         return MAP_FAILED;
     return NEXT(mmap64)(at, bytes, protection, flags, fd, offset);
 }
@@ -344,6 +361,21 @@ FILE *fopen64(const char *path, const char *mode)
 int socket(int domain, int type, int protocol)
 {
     return fault(OPEN) ? -1 : NEXT(socket)(domain, type, protocol);
+}
+
+int socketpair(int domain, int type, int protocol, int fds[2])
+{
+    return fault(OPEN) ? -1 : NEXT(socketpair)(domain, type, protocol, fds);
+}
+
+int pipe(int fds[2])
+{
+    return fault(OPEN) ? -1 : NEXT(pipe)(fds);
+}
+
+int accept(int fd, struct sockaddr *address, socklen_t *bytes)
+{
+    return fault(OPEN) ? -1 : NEXT(accept)(fd, address, bytes);
 }
 
 int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
@@ -416,6 +448,21 @@ int ftruncate64(int fd, off64_t bytes)
     return fault(TRUNCATE) ? -1 : NEXT(ftruncate64)(fd, bytes);
 }
 
+int rename(const char *from, const char *to)
+{
+    return fault(RENAME) ? -1 : NEXT(rename)(from, to);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    return fault(RENAME) ? -1 : NEXT(renameat)(from_folder, from, to_folder, to);
+}
+
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
+{
+    return fault(RENAME) ? -1 : NEXT(renameat2)(from_folder, from, to_folder, to, flags);
+}
+
 /* It returns its error. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                    void *context)
@@ -465,4 +512,43 @@ ssize_t recvfrom(int fd, void *to, size_t room, int flags, struct sockaddr *addr
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     return fault(RECEIVE) ? -1 : NEXT(recvmsg)(fd, message, flags);
+}
+
+/* ---- io_uring: these return their errors ---- */
+
+/* Spoils polls that are about to be submitted. */
+static void fault_polls(struct io_uring *ring)
+{
+    struct io_uring_sq *queue = &ring->sq;
+
+    if (fails != POLL)
+        return;
+    for (unsigned at = queue->sqe_head; at != queue->sqe_tail; at++) {
+        struct io_uring_sqe *request = &queue->sqes[at & queue->ring_mask];
+
+        if (request->opcode == IORING_OP_POLL_ADD && fault(POLL))
+            request->fd = -1;
+    }
+}
+
+int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
+                               struct io_uring_params *params)
+{
+    return fault(RING) ? -error : NEXT(io_uring_queue_init_params)(entries, ring, params);
+}
+
+int io_uring_submit_and_get_events(struct io_uring *ring)
+{
+    fault_polls(ring);
+    return fault(SUBMIT) ? -error : NEXT(io_uring_submit_and_get_events)(ring);
+}
+
+int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **completion,
+                                     unsigned n, struct __kernel_timespec *timeout,
+                                     sigset_t *signals)
+{
+    fault_polls(ring);
+    return fault(SUBMIT)
+               ? -error
+               : NEXT(io_uring_submit_and_wait_timeout)(ring, completion, n, timeout, signals);
 }

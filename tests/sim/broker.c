@@ -171,6 +171,25 @@ void broker_retain(struct broker *broker)
     }
 }
 
+void broker_compact(struct broker *broker, const char *topic, unsigned partition, int64_t offset)
+{
+    struct broker_log *log = the_log(broker, topic, partition);
+    unsigned place = broker_place(log, offset);
+    ASSERT(place < log->n && log->records[place]->offset == offset);
+    log->n--;
+    memmove(&log->records[place], &log->records[place + 1],
+            (log->n - place) * sizeof(struct broker_record *));
+}
+
+void broker_set_commit(struct broker *broker, const char *group, const char *topic,
+                       unsigned partition, int64_t offset, uint64_t clock)
+{
+    const struct group_self nobody = { .instance = "", .generation = -1, .node = GROUP_NODE_NONE };
+    const struct group_commit commit = { the_log(broker, topic, partition)->index, offset, clock };
+    enum group_code code = group_commit(group_open(broker, group), &nobody, &commit, 1);
+    ASSERT(code == GROUP_OK);
+}
+
 /* ---- the way to it ---- */
 
 uint64_t broker_latency_us(void)

@@ -50,8 +50,16 @@ int64_t broker_high(const struct broker *broker, const char *topic, unsigned par
 const struct broker_record *broker_record(const struct broker *broker, const char *topic,
                                           unsigned partition, int64_t offset);
 
-/* Drops what every group has committed. A partition without a commit of some group keeps all. */
+/* Retention: drops what every group has committed. A partition without a commit of some group keeps
+ * all. */
 void broker_retain(struct broker *broker);
+
+/* Compaction: that record is gone, its offset holds nothing. Nobody reads the log meanwhile. */
+void broker_compact(struct broker *broker, const char *topic, unsigned partition, int64_t offset);
+
+/* What an administrator does with a group that has no members. */
+void broker_set_commit(struct broker *broker, const char *group, const char *topic,
+                       unsigned partition, int64_t offset, uint64_t clock);
 
 /* ---- faults that are the caller's to begin and to end ---- */
 

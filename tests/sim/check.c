@@ -10,6 +10,7 @@
 #include "control/drivers.h"
 #include "dataplane/base/memory.h"
 #include "dataplane/clock.h"
+#include "dataplane/columns.h"
 #include "dataplane/document.h"
 #include "drivers/hbase/rows.h"
 #include "tests/sim/broker.h"
@@ -18,11 +19,14 @@
 #include "tests/sim/table.h"
 #include "tests/sim/world.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define INDEX "orders"
+
+enum { COMMITS = 64 };
 
 static struct {
     const struct changelog *log;
@@ -31,48 +35,107 @@ static struct {
     struct arena arena;
     struct buf cells;
     int64_t committed[PARTS_MAX]; /* what was checked so far */
-    bool refused[KEYS_MAX];       /* by the table */
+    struct broker_commit commits[PARTS_MAX][COMMITS];
+    unsigned n_commits[PARTS_MAX]; /* the last COMMITS of them are remembered */
+    bool refused[KEYS_MAX];        /* by the table */
     bool again;
     struct table_watch table_watch;
     struct {
         uint64_t version, rows[ROWS];
-    } indexed[KEYS_MAX]; /* the greatest version that the index took, and the rows in it */
+    } indexed[KEYS_MAX];    /* the greatest version that the index took, and the rows in it */
+    bool forgets[KEYS_MAX]; /* at the second reading: tombstones of it may have been purged */
 } check;
 
 /* ---- what a sink has ---- */
 
-/* 0 to 4; the item's number is the last digit of its id. */
-static unsigned row_of(const struct change *change)
+static unsigned row_of(unsigned key, const struct change *change)
 {
     static const char *const names[] = { "t.root", "t.a", "t.b" };
-    for (unsigned row = 0; row < 3; row++)
+    unsigned item = 0;
+    for (unsigned row = 0; row < ROW_ITEMS; row++)
         if (slice_equal(check.plan->tables[change->table].name, slice_of(names[row])))
             return row;
-    return (unsigned)(change->row_id.data[change->row_id.len - 1] - '0');
+    for (size_t i = 0; i < change->row_id.len; i++)
+        item = item * 10 + (unsigned)(change->row_id.data[i] - '0');
+    unsigned row = changelog_row(key, item);
+    if (row < ROW_ITEMS || row >= ROWS)
+        sim_blame("documents", "k%u has item %u", key, item);
+    return row;
 }
+
+/* A row as a sink has it. With full images all its columns have its number. */
+struct sight_row {
+    uint64_t seqno; /* the greatest of it; 0: it is not known */
+    uint64_t tombstone;
+    uint64_t put; /* the greatest of what is shown */
+    bool lives;
+    struct sight_cell {
+        uint64_t seqno;
+        struct slice value; /* as JSON; data NULL: it is hidden, or not there */
+    } cells[LOG_COLUMNS];
+};
 
 struct sight {
     bool refused, there;
     struct slice text; /* search: of the document */
-    struct {
-        uint64_t seqno; /* 0: not known */
-        bool lives;
-    } rows[ROWS];
+    struct sight_row rows[ROWS];
 };
 
-static void see_state(struct sight *sight, const struct document_state *state)
+static unsigned column_of(const struct change *change, const struct field *field)
 {
-    for (unsigned i = 0; i < state->n_changes; i++) {
-        const struct change *change = &state->changes[i];
-        unsigned row = row_of(change);
-        if (change->seqno >= sight->rows[row].seqno) {
-            sight->rows[row].seqno = change->seqno;
-            sight->rows[row].lives = change->op == CHANGE_UPSERT;
-        }
+    struct slice name = columns_target(check.plan->tables[change->table].columns, field->column);
+    const char *at = name.len == 1 ? strchr(CHANGELOG_COLUMNS, name.data[0]) : NULL;
+    return at != NULL ? (unsigned)(at - CHANGELOG_COLUMNS) : LOG_COLUMNS;
+}
+
+static uint64_t newer(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Partial images: each value by its own number. */
+static void see_cells(struct sight_row *row, const struct change *change)
+{
+    row->tombstone =
+        newer(row->tombstone, change->op == CHANGE_DELETE ? change->seqno : change->tombstone);
+    for (unsigned i = 0; i < change->n_fields; i++) {
+        const struct field *field = &change->fields[i];
+        uint64_t seqno = field->seqno != 0 ? field->seqno : change->seqno;
+        unsigned column = column_of(change, field);
+        row->seqno = newer(row->seqno, seqno);
+        if (field->value.data != NULL)
+            row->put = newer(row->put, seqno);
+        if (column < LOG_COLUMNS && seqno >= row->cells[column].seqno)
+            row->cells[column] = (struct sight_cell){ seqno, field->value };
+    }
+    row->seqno = newer(row->seqno, row->tombstone);
+    row->lives = row->put > row->tombstone;
+    for (unsigned c = 0; c < LOG_COLUMNS; c++)
+        if (row->cells[c].seqno < row->tombstone)
+            row->cells[c].value.data = NULL;
+}
+
+static void see_row(struct sight_row *row, const struct change *change)
+{
+    if (change->seqno < row->seqno)
+        return;
+    *row = (struct sight_row){ .seqno = change->seqno, .lives = change->op == CHANGE_UPSERT };
+    for (unsigned i = 0; i < change->n_fields; i++) {
+        unsigned column = column_of(change, &change->fields[i]);
+        if (column < LOG_COLUMNS)
+            row->cells[column] = (struct sight_cell){ change->seqno, change->fields[i].value };
     }
 }
 
-static void see_text(struct sight *sight, struct slice text)
+static void see_state(struct sight *sight, unsigned key, const struct document_state *state)
+{
+    for (unsigned i = 0; i < state->n_changes; i++) {
+        const struct change *change = &state->changes[i];
+        (check.log->partial ? see_cells : see_row)(&sight->rows[row_of(key, change)], change);
+    }
+}
+
+static void see_text(struct sight *sight, unsigned key, struct slice text)
 {
     struct document_state state;
     struct err err;
@@ -80,7 +143,36 @@ static void see_text(struct sight *sight, struct slice text)
         0)
         sim_blame("documents", "a state can't be read: %s: %.*s", err.text, (int)text.len,
                   text.data);
-    see_state(sight, &state);
+    see_state(sight, key, &state);
+}
+
+static uint64_t newest_of(const struct sight *sight)
+{
+    uint64_t newest = 0;
+    for (unsigned row = 0; row < ROWS; row++)
+        newest = newer(newest, sight->rows[row].seqno);
+    return newest;
+}
+
+/* Tombstones that are older were purged: they are so old in the log's time. */
+static uint64_t horizon_of(const struct sight *sight)
+{
+    uint64_t newest = newest_of(sight), retention_us = check.log->retention_s * UINT64_C(1000000);
+    return retention_us > 0 && newest > retention_us ? newest - retention_us : 0;
+}
+
+/* The state in the side index is of the time when the document was deleted last. What the older of
+ * the two has behind the newer one's horizon, the newer has too, or has purged. */
+static void join(struct sight *sight, const struct sight *side)
+{
+    bool is_newer = newest_of(side) > newest_of(sight);
+    const struct sight *newest = is_newer ? side : sight, *older = is_newer ? sight : side;
+    uint64_t horizon = horizon_of(newest);
+    for (unsigned row = 0; row < ROWS; row++) {
+        bool more = older->rows[row].seqno > newest->rows[row].seqno;
+        sight->rows[row] =
+            more && older->rows[row].seqno >= horizon ? older->rows[row] : newest->rows[row];
+    }
 }
 
 static void look_in_search(unsigned key, struct sight *sight)
@@ -93,10 +185,13 @@ static void look_in_search(unsigned key, struct sight *sight)
         sight->there = document.there;
         sight->text = document.source;
         if (document.there)
-            see_text(sight, document.source);
+            see_text(sight, key, document.source);
     }
-    if (search_find(world.search, INDEX "-weir", slice_of(text), &document) && document.there)
-        see_text(sight, document.source);
+    if (search_find(world.search, INDEX "-weir", slice_of(text), &document) && document.there) {
+        struct sight side = { .refused = false };
+        see_text(&side, key, document.source);
+        join(sight, &side);
+    }
 }
 
 static void look_in_table(unsigned key, struct sight *sight)
@@ -116,7 +211,7 @@ static void look_in_table(unsigned key, struct sight *sight)
     if (rows_read(check.rows, buf_slice(&check.cells), n, &check.arena, &state, &version, &err) !=
         0)
         sim_blame("documents", "cells of %s can't be read: %s", text, err.text);
-    see_state(sight, &state);
+    see_state(sight, key, &state);
     sight->there = true;
 }
 
@@ -138,19 +233,35 @@ static bool has_store(unsigned store)
 
 /* ---- commits ---- */
 
+/* A newer delete was there, and is purged: the row may have come anew since. */
+static bool was_purged(const struct sight *sight, const struct log_row *row)
+{
+    return row->row != ROW_ROOT && changelog_deleted(check.log, row, horizon_of(sight)) > 0;
+}
+
+/* Has the sink what the change says, or newer? */
+static bool has_change(const struct sight *sight, const struct log_row *row)
+{
+    const struct sight_row *seen = &sight->rows[row->row];
+    bool has = seen->seqno >= row->seqno;
+    if (check.log->partial && seen->tombstone < row->seqno) {
+        has = has && !row->deletes;
+        for (unsigned c = 0; c < LOG_COLUMNS; c++)
+            has = has && (!(row->has & 1u << c) || seen->cells[c].seqno >= row->seqno);
+    }
+    return has || was_purged(sight, row);
+}
+
 static void check_message(unsigned part, const struct log_message *message)
 {
-    if (message->is_bad) {
-        if (!letters_have((int32_t)part, message->offset))
-            sim_blame("no loss", "the bad event at %u@%lld was committed without a dead letter",
-                      part, (long long)message->offset);
-        return;
-    }
+    if (message->is_bad && !letters_have((int32_t)part, message->offset))
+        sim_blame("no loss", "the bad event at %u@%lld was committed without a dead letter", part,
+                  (long long)message->offset);
     for (unsigned store = 0; store < STORES; store++)
         for (unsigned i = 0; i < message->n && has_store(store); i++) {
             const struct log_row *row = &message->rows[i];
             struct sight sight = look(store, row->key);
-            if (!sight.refused && sight.rows[row->row].seqno < row->seqno)
+            if (!row->nothing && !sight.refused && !has_change(&sight, row))
                 sim_blame("no loss",
                           "partition %u is committed past %lld, but k%u row %u at %llu is not in "
                           "%s, which has it at %llu",
@@ -174,6 +285,7 @@ static void committed(void *context, const struct broker_commit *commit)
                   (unsigned long long)clock);
     for (unsigned m = changelog_find(part, check.committed[commit->partition]); m < at; m++)
         check_message(commit->partition, &part->messages[m]);
+    check.commits[commit->partition][check.n_commits[commit->partition]++ % COMMITS] = *commit;
     if (commit->offset > check.committed[commit->partition])
         check.committed[commit->partition] = commit->offset;
 }
@@ -196,8 +308,8 @@ static unsigned key_of_row(struct slice row)
     return key_number((struct slice){ row.data + before, row.len - before });
 }
 
-/* A greater version has all that the ones before it had. (One that is not greater is the side
- * state of a document that was made anew meanwhile.) */
+/* A greater version has all that the ones before it had, but for tombstones that are purged. (One
+ * that is not greater is the side state of a document that was made anew meanwhile.) */
 static void check_rows(const struct search_write *write)
 {
     unsigned key = key_number(write->key);
@@ -205,14 +317,15 @@ static void check_rows(const struct search_write *write)
     if (write->deleted || write->version_after < check.indexed[key].version)
         return;
     arena_reset(&check.arena);
-    see_text(&sight, write->source);
+    see_text(&sight, key, write->source);
     for (unsigned row = 0; row < ROWS; row++) {
-        if (sight.rows[row].seqno < check.indexed[key].rows[row])
+        struct log_row had = { .key = key, .row = row, .seqno = check.indexed[key].rows[row] };
+        uint64_t has = sight.rows[row].seqno;
+        if (has < had.seqno && !(has == 0 && was_purged(&sight, &had)))
             sim_blame("no row falls", "%s/%.*s row %u: %llu -> %llu", write->index,
-                      (int)write->key.len, write->key.data, row,
-                      (unsigned long long)check.indexed[key].rows[row],
-                      (unsigned long long)sight.rows[row].seqno);
-        check.indexed[key].rows[row] = sight.rows[row].seqno;
+                      (int)write->key.len, write->key.data, row, (unsigned long long)had.seqno,
+                      (unsigned long long)has);
+        check.indexed[key].rows[row] = has;
     }
     check.indexed[key].version = write->version_after;
 }
@@ -234,7 +347,8 @@ static void written(void *context, const struct search_write *write)
                   write->key.data, (unsigned long long)write->version_before,
                   (unsigned long long)write->version_after);
     check_rows(write);
-    if (check.again && !(write->deleted && !write->there_before) && !was_refused(write))
+    if (check.again && !(write->deleted && !write->there_before) && !was_refused(write) &&
+        !check.forgets[key_number(write->key)])
         sim_blame("fixed point", "%s/%.*s is written again, version %llu -> %llu", write->index,
                   (int)write->key.len, write->key.data, (unsigned long long)write->version_before,
                   (unsigned long long)write->version_after);
@@ -250,6 +364,15 @@ static bool is_marker(struct slice qualifier)
            (at == qualifier.len || qualifier.data[at] == ':');
 }
 
+/* A tombstone of that number may have been purged, and compacted away. */
+static bool is_forgotten(uint64_t seqno)
+{
+    uint64_t newest = 0, retention_us = check.log->retention_s * UINT64_C(1000000);
+    for (unsigned part = 0; part < check.log->n_parts; part++)
+        newest = newer(newest, check.log->parts[part].clock);
+    return retention_us > 0 && seqno + retention_us < newest;
+}
+
 static void changed(struct table_watch *watch, const struct table_change *change)
 {
     (void)watch;
@@ -257,11 +380,13 @@ static void changed(struct table_watch *watch, const struct table_change *change
               (int)change->qualifier.len, change->qualifier.data,
               change->deletes ? "marker" : "put", (unsigned long long)change->timestamp,
               (unsigned long long)change->before, (unsigned long long)change->after);
-    if (is_marker(change->qualifier) && change->after != 0 && change->after < change->highest)
+    if (is_marker(change->qualifier) && change->after != 0 && change->after < change->highest &&
+        !is_forgotten(change->highest))
         sim_blame("no version falls", "marker %.*s/%.*s: %llu -> %llu", (int)change->row.len,
                   change->row.data, (int)change->qualifier.len, change->qualifier.data,
                   (unsigned long long)change->highest, (unsigned long long)change->after);
-    if (check.again && change->after != change->before && !check.refused[key_of_row(change->row)])
+    if (check.again && change->after != change->before && !check.refused[key_of_row(change->row)] &&
+        !check.forgets[key_of_row(change->row)])
         sim_blame("fixed point", "cell %.*s/%.*s: %llu -> %llu", (int)change->row.len,
                   change->row.data, (int)change->qualifier.len, change->qualifier.data,
                   (unsigned long long)change->before, (unsigned long long)change->after);
@@ -301,52 +426,103 @@ void check_tell_undrained(const char *group)
     }
 }
 
-static bool shows(struct slice text, unsigned value)
+/* Is the column, as JSON, what the change says of it? */
+static bool says(struct slice value, const struct log_row *change, unsigned column)
 {
-    char part[48];
-    int n = snprintf(part, sizeof(part), "\"x\":%u,\"y\":%u", value, value + 1);
-    const char *at = text.data;
-    while (at != NULL && (at = memmem(at, text.len - (size_t)(at - text.data), part, (size_t)n))) {
-        if (at[n] < '0' || at[n] > '9')
-            return true;
-        at += n;
-    }
-    return false;
+    char number[16];
+    if (change->nulls & 1u << column)
+        return slice_equal(value, SLICE("null"));
+    if (column == COLUMN_Z)
+        return value.len == change->bytes + 2;
+    (void)snprintf(number, sizeof(number), "%u", change->value + (column == COLUMN_W ? 2 : column));
+    return slice_equal(value, slice_of(number));
 }
 
-static void check_row(unsigned store, unsigned key, unsigned row, const struct sight *sight,
-                      bool shown)
+/* The row of the document that users see, by a reader that is not weir's. */
+static const json_t *shown_row(const json_t *document, unsigned key, unsigned row)
 {
-    const struct log_row *newest = changelog_newest(check.log, key, row);
-    bool lives = newest != NULL && !newest->deletes;
-    uint64_t seqno = newest != NULL ? newest->seqno : 0;
-    if (sight->rows[row].seqno != seqno || (seqno != 0 && sight->rows[row].lives != lives))
-        sim_blame("documents", "k%u row %u is %s at %llu in %s, and %s at %llu by the log", key,
-                  row, sight->rows[row].lives ? "there" : "not there",
-                  (unsigned long long)sight->rows[row].seqno, store_names[store],
-                  lives ? "there" : "not there", (unsigned long long)seqno);
-    if (store == SEARCH && shown && newest != NULL && shows(sight->text, newest->value) != lives)
-        sim_blame("documents", "k%u row %u: %.*s", key, row, (int)sight->text.len,
+    static const char *const names[] = { NULL, "a", "b" };
+    const json_t *item;
+    size_t i;
+    if (row < ROW_ITEMS)
+        return row == ROW_ROOT ? document : json_object_get(document, names[row]);
+    json_array_foreach(json_object_get(document, "items"), i,
+                       item) if (json_integer_value(json_object_get(item, "id")) ==
+                                 changelog_item(key, row)) return item;
+    return NULL;
+}
+
+static bool shows(const json_t *row, const struct log_state *state, unsigned column)
+{
+    const char name[] = { CHANGELOG_COLUMNS[column], '\0' };
+    const json_t *value = row != NULL ? json_object_get(row, name) : NULL;
+    const struct log_row *change = state->lives ? state->columns[column] : NULL;
+    if (value == NULL || change == NULL)
+        return value == NULL && change == NULL;
+    char *text = json_dumps(value, JSON_ENCODE_ANY);
+    bool right = text != NULL && says(slice_of(text), change, column);
+    free(text);
+    return right;
+}
+
+static void check_text(unsigned key, const struct sight *sight)
+{
+    json_error_t error;
+    json_t *document = json_loadb(sight->text.data, sight->text.len, 0, &error);
+    if (document == NULL)
+        sim_blame("documents", "k%u: %s: %.*s", key, error.text, (int)sight->text.len,
                   sight->text.data);
+    for (unsigned row = 0; row < ROWS; row++) {
+        struct log_state state = changelog_state(check.log, key, row);
+        const json_t *shown = shown_row(document, key, row);
+        bool right = row == ROW_ROOT || (shown != NULL) == state.lives;
+        for (unsigned c = 0; c < LOG_COLUMNS; c++)
+            right = right && shows(shown, &state, c);
+        if (!right)
+            sim_blame("documents", "k%u row %u: %.*s", key, row, (int)sight->text.len,
+                      sight->text.data);
+    }
+    json_decref(document);
+}
+
+static void check_row(unsigned store, unsigned key, unsigned row, const struct sight *sight)
+{
+    struct log_state state = changelog_state(check.log, key, row);
+    const struct sight_row *seen = &sight->rows[row];
+    bool purged =
+        seen->seqno == 0 && !state.lives && row != ROW_ROOT && state.seqno < horizon_of(sight);
+    if (!purged && (seen->seqno != state.seqno || (state.seqno != 0 && seen->lives != state.lives)))
+        sim_blame("documents", "k%u row %u is %s at %llu in %s, and %s at %llu by the log", key,
+                  row, seen->lives ? "there" : "not there", (unsigned long long)seen->seqno,
+                  store_names[store], state.lives ? "there" : "not there",
+                  (unsigned long long)state.seqno);
+    for (unsigned c = 0; c < LOG_COLUMNS && state.lives; c++) {
+        struct slice value = seen->cells[c].value;
+        if (state.columns[c] == NULL ? value.data != NULL
+                                     : value.data == NULL || !says(value, state.columns[c], c))
+            sim_blame("documents", "k%u row %u at %llu has %c=%.*s in %s", key, row,
+                      (unsigned long long)state.seqno, CHANGELOG_COLUMNS[c], (int)value.len,
+                      value.data, store_names[store]);
+    }
 }
 
 static void check_document(unsigned store, unsigned key)
 {
     struct sight sight = look(store, key);
-    const struct log_row *root = changelog_newest(check.log, key, 0);
+    struct log_state root = changelog_state(check.log, key, ROW_ROOT);
     bool any = false;
     if (sight.refused)
         return;
-    for (unsigned row = 0; row < ROWS; row++) {
-        const struct log_row *newest = changelog_newest(check.log, key, row);
-        any = any || (newest != NULL && !newest->deletes);
-    }
-    bool shown = any && !(root != NULL && root->deletes);
+    for (unsigned row = 0; row < ROWS; row++)
+        any = any || changelog_state(check.log, key, row).lives;
+    bool shown = any && (root.lives || root.seqno == 0);
     if (store == SEARCH && sight.there != shown)
         sim_blame("documents", "k%u is %s in the index, but %s by the log", key,
                   sight.there ? "there" : "not there", shown ? "there" : "not there");
+    if (store == SEARCH && shown)
+        check_text(key, &sight);
     for (unsigned row = 0; row < ROWS; row++)
-        check_row(store, key, row, &sight, shown);
+        check_row(store, key, row, &sight);
 }
 
 void check_documents(void)
@@ -356,10 +532,34 @@ void check_documents(void)
             check_document(store, key);
 }
 
-void check_again(void)
+/* Is there a row whose tombstone may have been purged? */
+static bool forgets(unsigned key)
+{
+    for (unsigned row = 0; row < ROWS; row++) {
+        uint64_t tombstone = changelog_state(check.log, key, row).tombstone;
+        if (tombstone != 0 && is_forgotten(tombstone))
+            return true;
+    }
+    return false;
+}
+
+bool check_commit(unsigned part, int64_t *offset, uint64_t *clock)
+{
+    unsigned n = check.n_commits[part] < COMMITS ? check.n_commits[part] : COMMITS;
+    if (n == 0)
+        return false;
+    const struct broker_commit *commit = &check.commits[part][sim_below(n)];
+    *offset = commit->offset;
+    *clock = commit->clock;
+    return true;
+}
+
+void check_again(const int64_t from[PARTS_MAX])
 {
     check.again = true;
-    memset(check.committed, 0, sizeof(check.committed));
+    for (unsigned key = 0; key < check.log->n_keys; key++)
+        check.forgets[key] = forgets(key);
+    memcpy(check.committed, from, sizeof(check.committed));
 }
 
 void check_open(const struct changelog *log, const struct config_task *task)

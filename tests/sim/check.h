@@ -10,7 +10,7 @@
  *     no row falls       a greater version of a document has every row as new as it was
  *     drained            after the faults everything is read, written and committed
  *     documents          and is what the log says, in every sink
- *     fixed point        reading the whole log once more changes nothing
+ *     fixed point        reading the log once more, whole or from any commit, changes nothing
  */
 #ifndef WEIR_SIM_CHECK_H
 #define WEIR_SIM_CHECK_H
@@ -29,9 +29,12 @@ bool check_drained(const char *group);
 /* Every sink has what the log says. */
 void check_documents(void);
 
-/* From now on another group reads the log from its beginning, and no write may change anything that
- * a reader sees; but for documents that were refused once. */
-void check_again(void);
+/* One of the commits of a partition that were seen so far; false: there were none. */
+bool check_commit(unsigned part, int64_t *offset, uint64_t *clock);
+
+/* From now on another group reads the log once more, from these offsets on, and no write may change
+ * anything that a reader sees; but for documents that were refused once. */
+void check_again(const int64_t from[PARTS_MAX]);
 
 /* Why check_drained() is false, for the one who asks. */
 void check_tell_undrained(const char *group);

@@ -28,7 +28,6 @@
 
 #define WHY_BYTES_MAX  512
 #define FLIGHTS_MAX    64
-#define BOTH_PER_MILLE 500
 #define STATUS_UNKNOWN 0
 
 struct flight {
@@ -225,7 +224,7 @@ static void finish_arrived(struct http *http, uint64_t now_us)
     for (unsigned i = 0; i < n; i++) {
         struct flight *flight = flights->arrived[i];
 
-        if (now_us >= flight->due_us && sim_chance(BOTH_PER_MILLE))
+        if (now_us >= flight->due_us && sim_below(2))
             flight->arrived = false;
         finish(flight);
     }

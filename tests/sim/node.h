@@ -11,11 +11,18 @@ void node_begin(unsigned number, const char *config);
 
 bool node_lives(unsigned number);
 
+/* What it is made of; NULL: it does not live, or is not so far. */
+struct node;
+const struct node *node_serving(unsigned number);
+
 /* SIGTERM: it drains, commits, and ends by itself. */
 void node_stop(unsigned number);
 
 /* SIGKILL. */
 void node_kill(unsigned number);
+
+/* Its machine loses its power, and the disk what was not synced. Dead or alive. */
+void node_lose_power(unsigned number);
 
 /* Drops a document from its stores, if nothing of it is pending: as eviction may at any time. */
 void node_evict(unsigned number, const char *key);

@@ -9,6 +9,7 @@
 #include "tests/sim/sim.h"
 
 #include "tests/sim/fiber.h"
+#include "tests/sim/script.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,7 +30,9 @@ struct actor {
 };
 
 static struct {
-    uint64_t seed, random, now_us, turns;
+    uint64_t seed, now_us, turns;
+    uint64_t dice, chance, own_dice, *thrown; /* the last is one of the others */
+    uint64_t moment_us;                       /* when this turn was due */
     bool traces, calm;
     struct dials dials;
     struct actor *actors[ACTORS_MAX]; /* an env outlives its actor: others may ask for it */
@@ -42,12 +45,32 @@ static struct {
 
 /* ---- random numbers (xoshiro's little sister: splitmix64, Steele et al. 2014) ---- */
 
-uint64_t sim_random(void)
+static uint64_t next(uint64_t *dice)
 {
-    uint64_t z = sim.random += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = *dice += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
+}
+
+enum { ALL_ELSE = 1000, CHANCE };
+
+static uint64_t dice_of(unsigned concern, uint64_t number)
+{
+    uint64_t dice = sim.seed * UINT64_C(0xd1342543de82ef95) + concern;
+    dice = next(&dice) + number;
+    return next(&dice);
+}
+
+void sim_throw(unsigned concern, uint64_t number)
+{
+    sim.own_dice = dice_of(concern, number);
+    sim.thrown = &sim.own_dice;
+}
+
+uint64_t sim_random(void)
+{
+    return next(sim.thrown);
 }
 
 unsigned sim_below(unsigned n)
@@ -62,9 +85,14 @@ uint64_t sim_between(uint64_t least, uint64_t most)
     return least + sim_random() % (most - least + 1);
 }
 
-bool sim_chance(unsigned per_mille)
+bool sim_chance_of(const char *dial, unsigned per_mille)
 {
-    return per_mille > 0 && sim_below(1000) < per_mille;
+    if (per_mille == 0)
+        return false;
+    const char *dot = strrchr(dial, '.'), *arrow = strrchr(dial, '>');
+    dial = arrow != NULL ? arrow + 1 : dot != NULL ? dot + 1 : dial;
+    bool likely = ((next(&sim.chance) >> 32) * 1000) >> 32 < per_mille;
+    return script_decides(dial, strspn(dial, "abcdefghijklmnopqrstuvwxyz_"), sim.moment_us, likely);
 }
 
 /* ---- dials ---- */
@@ -103,6 +131,7 @@ static void draw_dials(struct dials *dials)
         .lose_commit = draw(200),
         .rewind = draw(20),
         .gaps = draw(100),
+        .retain = draw(300),
         .doubled = draw(100),
         .late_event = draw(200),
         .same_time = draw(300),
@@ -110,9 +139,12 @@ static void draw_dials(struct dials *dials)
         .bad_bytes = draw(30),
         .empty_event = draw(30),
         .large_event = draw(10),
+        .night = draw(60),
         .kill = draw(30),
         .stop = draw(50),
         .freeze = draw(40),
+        .power = draw(30),
+        .no_memory = draw(500),
         .stall = draw(2),
         .clock_jump = draw(50),
         .disk_full = draw(5),
@@ -137,6 +169,12 @@ void sim_at(struct sim_event *event, uint64_t delay_us)
         link = &(*link)->next;
     event->next = *link;
     *link = event;
+}
+
+void sim_again(struct sim_event *event, uint64_t period_us)
+{
+    uint64_t at_us = event->at_us + period_us;
+    sim_at(event, at_us > sim.now_us ? at_us - sim.now_us : 0);
 }
 
 void sim_cancel(struct sim_event *event)
@@ -219,6 +257,11 @@ struct env *sim_env_here(void)
     return sim.here != NULL ? &sim.here->env : NULL;
 }
 
+int sim_node_here(void)
+{
+    return sim.here != NULL ? (int)sim.here->node : -1;
+}
+
 bool sim_is_alive(const struct env *env)
 {
     return ((const struct actor *)env)->fiber != NULL;
@@ -296,7 +339,7 @@ static void go(struct actor *actor)
     if (ended)
         end(actor);
     sim.now_us += 1 + sim_below(STEP_US_MOST);
-    if (!sim.calm && sim_chance(sim.dials.stall) && sim_below(100) == 0)
+    if (!sim.calm && sim_below(100) == 0 && sim_chance(sim.dials.stall))
         actor->due_us = sim.now_us + sim_between(1000, 1000000);
 }
 
@@ -304,10 +347,13 @@ static void turn(uint64_t until_us)
 {
     uint64_t next_us;
     sim.turns++;
+    sim.thrown = &sim.dice;
+    sim.moment_us = sim.now_us;
     if (sim.events != NULL && sim.events->at_us <= sim.now_us) {
         struct sim_event *event = sim.events;
         sim.events = event->next;
         event->armed = false;
+        sim.moment_us = event->at_us;
         event->run(event);
         return;
     }
@@ -340,6 +386,12 @@ static void tell(FILE *to, const char *format, va_list arguments)
     fputc('\n', to);
 }
 
+const char *sim_commit(void)
+{
+    const char *commit = getenv("SIM_COMMIT");
+    return commit != NULL ? commit : "?";
+}
+
 void sim_trace(const char *format, ...)
 {
     va_list arguments;
@@ -358,9 +410,9 @@ _Noreturn void sim_blame(const char *invariant, const char *format, ...)
     (void)vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
     fflush(stdout);
-    fprintf(stderr, "seed %llu, turn %llu, %u.%06u s: %s: %s\n", (unsigned long long)sim.seed,
-            (unsigned long long)sim.turns, (unsigned)(sim.now_us / 1000000),
-            (unsigned)(sim.now_us % 1000000), invariant, what);
+    fprintf(stderr, "seed %llu, commit %s, turn %llu, %u.%06u s: %s: %s\n",
+            (unsigned long long)sim.seed, sim_commit(), (unsigned long long)sim.turns,
+            (unsigned)(sim.now_us / 1000000), (unsigned)(sim.now_us % 1000000), invariant, what);
     fflush(stderr);
     _exit(1);
 }
@@ -369,11 +421,14 @@ void sim_open(uint64_t seed, bool trace)
 {
     memset(&sim, 0, sizeof(sim));
     sim.seed = seed;
-    sim.random = seed * UINT64_C(0xd1342543de82ef95) + 1;
+    sim.dice = dice_of(ALL_ELSE, script.luck);
+    sim.chance = dice_of(CHANCE, 0);
     sim.traces = trace;
+    sim_throw(SIM_DIALS, 0);
     sim.calm = sim_below(8) == 0;
     if (!sim.calm)
         draw_dials(&sim.dials);
+    sim_throw(SIM_WORLD, 0);
 }
 
 void sim_be_calm(void)

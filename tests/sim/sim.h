@@ -23,7 +23,26 @@
 uint64_t sim_random(void);
 unsigned sim_below(unsigned n);                      /* 0 .. n - 1 */
 uint64_t sim_between(uint64_t least, uint64_t most); /* both included */
-bool sim_chance(unsigned per_mille);                 /* never for 0 */
+
+/* Does it go wrong? `dial` is written as sim_dials()->NAME: under this name the fault stands in a
+ * script (script.h), which may say otherwise than chance does. Never for 0. */
+#define sim_chance(dial) sim_chance_of(#dial, dial)
+bool sim_chance_of(const char *dial, unsigned per_mille);
+
+/* What a history consists of, each with dice of its own: what one takes from them does not change
+ * what another gets, and so a history without some of its faults keeps most of its story. */
+enum sim_concern {
+    SIM_DIALS,
+    SIM_WORLD,
+    SIM_GROWTH,  /* by its number */
+    SIM_MESSAGE, /* by its number */
+    SIM_SERVERS, /* what befalls them, by the tick */
+    SIM_AGAIN,   /* the second reading */
+    SIM_NODES = 100,
+};
+
+/* Until the next turn all numbers come from the dice of that concern and number alone. */
+void sim_throw(unsigned concern, uint64_t number);
 
 /* ---- faults ---- */
 
@@ -48,13 +67,17 @@ struct dials {
     unsigned lose_commit; /* a commit that fails, stored or not */
     unsigned rewind;      /* a poll that hands out again what was handed out already */
     unsigned gaps;        /* offsets that hold no message */
+    unsigned retain;      /* a second in which the log forgets what is committed */
     /* the log */
     unsigned doubled, late_event, same_time, move_key, bad_bytes, empty_event, large_event;
+    unsigned night; /* a step in which the log begins to rest until tombstones are old */
     /* nodes */
     unsigned kill, stop, freeze; /* a second in which that happens to a node */
+    unsigned power;              /* likewise, and its machine loses its power */
+    unsigned no_memory;          /* a start in which one allocation fails */
     unsigned stall;              /* an actor's step that takes up to a second */
     unsigned clock_jump;         /* a second in which a node's wall clock jumps */
-    /* the disk */
+    /* a node's disk: a call that fails */
     unsigned disk_full, disk_error;
 };
 const struct dials *sim_dials(void);
@@ -78,6 +101,8 @@ struct sim_event {
 };
 void sim_at(struct sim_event *event, uint64_t delay_us);
 void sim_cancel(struct sim_event *event);
+void sim_again(struct sim_event *event,
+               uint64_t period_us); /* in its run(): after when it was due */
 
 /* ---- actors ---- */
 
@@ -87,6 +112,9 @@ struct env *sim_actor(unsigned node, void (*run)(void *argument), void *argument
 
 /* The env of the actor that runs now; NULL: none does (an event). */
 struct env *sim_env_here(void);
+
+/* The number of the node whose actor runs now; -1: none does. */
+int sim_node_here(void);
 
 /* Which life of the node the env's actor belongs to still goes on? False once it was killed: then
  * nobody may touch its memory any more, answers to it are dropped. */
@@ -102,6 +130,9 @@ void sim_jump_clock(unsigned node, int64_t by_us); /* its wall clock, from now o
 bool sim_run(bool (*ended)(void), uint64_t until_us);
 
 /* ---- what happened ---- */
+
+/* What is played, as tests/sim/run says it in the environment; "?": it was not said. */
+const char *sim_commit(void);
 
 /* With --trace: one line on stdout with the time. */
 void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -90,6 +90,8 @@ static int commit(struct source *base, const struct source_commit *commits, unsi
         return 0;
     if (source->rejoin_assigns > 0 && env_mono_us(source->env) < source->rejoin_until_us)
         return err_set(err, EXIT_UNAVAILABLE, "kafka: cannot commit: the group is rebalancing");
+    if (consumer_lost(source->consumer))
+        return err_set(err, EXIT_UNAVAILABLE, "kafka: cannot commit: the session is over");
     for (unsigned i = 0; i < n; i++) {
         const struct broker_log *log =
             broker_find(source->broker, commits[i].topic, commits[i].number);
@@ -202,6 +204,7 @@ struct source *sim_source_open(struct broker *broker, const struct config_source
     source->events = events;
     source->broker = broker;
     source->env = sim_env_here();
+    source->event_bytes_max = config->max_event_bytes;
     if (keep_options(source, &config->kafka, err) != 0) {
         free(source);
         return NULL;

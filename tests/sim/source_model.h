@@ -25,6 +25,7 @@ struct sim_source {
     uint64_t topics;
     bool start_latest, cooperative, closing;
     char *instance;
+    size_t event_bytes_max;
     unsigned rejoin_assigns;
     uint64_t rejoin_until_us;
     struct sim_pending pending;

@@ -10,6 +10,7 @@
  * where reading began: no further, because weir promises the same numbers no further
  * (dataplane/intake.c).
  */
+#include "drivers/kafka/kafka.h"
 #include "tests/sim/source_model.h"
 
 #include <inttypes.h>
@@ -32,6 +33,7 @@ struct sim_port {
     struct attached attached[BROKER_LOGS_MAX];
     unsigned n_attached, turn;
     unsigned out; /* records that were not released yet */
+    size_t event_bytes_max;
 };
 
 /* What a record's handle is. */
@@ -82,7 +84,8 @@ static char *copy(struct slice from, struct slice *to)
     return bytes;
 }
 
-static void fill(struct attached *from, const struct fetched *fetched, struct record *record)
+static void fill(const struct sim_port *port, struct attached *from, const struct fetched *fetched,
+                 struct record *record)
 {
     *record = (struct record){ .kind = RECORD_POSITION,
                                .partition = from->slot,
@@ -98,6 +101,11 @@ static void fill(struct attached *from, const struct fetched *fetched, struct re
     record->handle = handed;
     handed->key = copy(fetched->record->key, &record->key);
     handed->payload = copy(fetched->record->payload, &record->payload);
+    if (record->payload.len > port->event_bytes_max) {
+        record->kind = RECORD_OVERSIZED;
+        record->payload.len = port->event_bytes_max;
+        record->detail = SLICE(KAFKA_OVERSIZED);
+    }
     from->last = fetched->offset;
     from->history[from->n_history++ % HISTORY] = fetched->offset;
 }
@@ -136,7 +144,7 @@ static unsigned poll_queue(struct sim_port *port, struct attached *from, struct 
     if (from->fetch->n > 0 && sim_chance(sim_dials()->rewind))
         step_back(from);
     while (n < max && n < BATCH_MAX && fetch_take(from->fetch, &fetched)) {
-        fill(from, &fetched, &records[n]);
+        fill(port, from, &fetched, &records[n]);
         port->out += records[n++].handle != NULL;
     }
     return n;
@@ -201,6 +209,7 @@ struct source_port *sim_port_open(struct sim_source *source, struct env *env)
     ASSERT(port != NULL);
     port->port.ops = &port_ops;
     port->env = env;
+    port->event_bytes_max = source->event_bytes_max;
     port->next = source->ports;
     source->ports = port;
     return &port->port;

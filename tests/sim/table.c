@@ -261,5 +261,6 @@ struct net_server *table_find(struct table *table, const char *host, uint16_t po
 
 void table_watch(struct table *table, struct table_watch *watch)
 {
-    table->watch = watch;
+    watch->next = table->watches;
+    table->watches = watch;
 }

@@ -84,10 +84,12 @@ struct table_change {
                          columns, never to the marker of a row */
 };
 
-/* Both are called while a server serves; they must not ask one. NULL: not wanted. */
+/* Both are called while a server serves; they must not ask one. NULL: not wanted. Whoever asked
+ * last is told first. */
 struct table_watch {
     void (*changed)(struct table_watch *watch, const struct table_change *change);
     void (*refused)(struct table_watch *watch, struct slice row); /* alone; each time anew */
+    struct table_watch *next;                                     /* the table's */
 };
 void table_watch(struct table *table, struct table_watch *watch);
 

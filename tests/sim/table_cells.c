@@ -127,8 +127,9 @@ static void apply(struct table *table, struct kept_row *row, const struct cell *
         kept->highest = cell->timestamp;
     change.after = kept->has_put ? kept->put : 0;
     change.highest = kept->highest;
-    if (table->watch != NULL && table->watch->changed != NULL)
-        table->watch->changed(table->watch, &change);
+    for (struct table_watch *watch = table->watches; watch != NULL; watch = watch->next)
+        if (watch->changed != NULL)
+            watch->changed(watch, &change);
 }
 
 /* " +qualifier@timestamp -qualifier@timestamp ..." */

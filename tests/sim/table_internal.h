@@ -61,7 +61,7 @@ struct table {
     bool exists;
     uint64_t enabled_us; /* a table that is created is not served before */
     uint64_t salt;       /* which documents are refused */
-    struct table_watch *watch;
+    struct table_watch *watches;
     struct buf result, cells; /* of the answer that is being made */
 };
 

@@ -147,8 +147,9 @@ static void judge_group(struct table *table, const struct table_call *call,
                      "Cell with size 10485888 exceeds limit of 10485760 bytes");
         sim_trace("%s refuses %s and %u others", table_hosts[call->server],
                   table_shown(action->row), group->n - 1);
-        if (group->n == 1 && table->watch != NULL && table->watch->refused != NULL)
-            table->watch->refused(table->watch, action->row);
+        for (struct table_watch *watch = table->watches; watch != NULL; watch = watch->next)
+            if (group->n == 1 && watch->refused != NULL)
+                watch->refused(watch, action->row);
         return;
     }
 }

@@ -48,9 +48,9 @@ static void make_name(struct kept_region *region)
     if (region->start.len > 0)
         memcpy(text + len, region->start.data, region->start.len);
     len += region->start.len;
+    unsigned long long high = sim_random(), low = sim_random();
     len += (size_t)snprintf(text + len, room - len, ",%llu.%016llx%016llx.",
-                            (unsigned long long)region->id, (unsigned long long)sim_random(),
-                            (unsigned long long)sim_random());
+                            (unsigned long long)region->id, high, low);
     region->name = (struct slice){ text, len };
 }
 
@@ -277,7 +277,7 @@ static bool middle_of(const struct table *table, const struct kept_region *regio
     struct slice candidate = { text, 8 };
 
     (void)snprintf(text, sizeof(text), "%08x", (unsigned)(sim_random() >> 32));
-    if (table->n_rows > 0 && sim_chance(700))
+    if (table->n_rows > 0 && sim_below(10) < 7)
         candidate = table->rows[sim_below((unsigned)table->n_rows)]->key;
     if (!region_holds(region, candidate) || slice_equal(candidate, region->start))
         return false;
@@ -359,7 +359,7 @@ void table_rearrange(struct table *table)
     bool meta_is_away = table->doors[table->meta_server].server.away;
     unsigned place;
 
-    if (sim_chance(meta_is_away ? 500 : 60))
+    if (sim_below(100) < (meta_is_away ? 50 : 6))
         move_meta(table);
     clean(table);
     if (table->n_regions == 0)
