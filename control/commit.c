@@ -113,27 +113,20 @@ static void note_committed(struct assignment *at, const struct source_commit *co
     __atomic_store_n(&at->committed, commit->offset, __ATOMIC_RELAXED);
 }
 
-int commit_letters(struct task *task)
-{
-    struct err err;
-    if (task->letters->ops->sync(task->letters, &err) == 0)
-        return 0;
-    if (err.code == EXIT_UNAVAILABLE)
-        log_line(LOG_WARN, task->config->name, "nothing is committed yet: %s", err.text);
-    else
-        task_fail(task, &err);
-    return -1;
-}
-
 int commit_round(struct task *task, bool wait)
 {
     struct err err;
     commit_look(task);
-    if (commit_letters(task) != 0)
+    if (task->letters->ops->sync(task->letters, &err) != 0) {
+        if (err.code == EXIT_UNAVAILABLE)
+            log_line(LOG_WARN, task->config->name, "nothing is committed yet: %s", err.text);
+        else
+            task_fail(task, &err);
         return -1;
+    }
     unsigned n = collect(task);
     task->commit_again = false;
-    if (n == 0)
+    if (n == 0 && !wait)
         return 0;
     if (task->source->ops->commit(task->source, task->commits, n, wait, &err) != 0) {
         log_line(LOG_WARN, task->config->name,
@@ -143,5 +136,5 @@ int commit_round(struct task *task, bool wait)
     }
     for (unsigned i = 0; i < n; i++)
         note_committed(&task->assignments[task->commit_slots[i]], &task->commits[i]);
-    return 0;
+    return wait && task->commit_again ? -1 : 0; /* an earlier one was lost meanwhile */
 }

@@ -13,10 +13,6 @@ void commit_look(struct task *task);
 /* source_events.uncommitted of a task (its context). */
 void commit_lost(void *context);
 
-/* Makes the dead letters durable. 0, or -1 where they are not yet (a line says so; ask again), or
- * can't be kept: then the task has failed. */
-int commit_letters(struct task *task);
-
 /* commit_look(), then makes the dead letters durable, then commits. `wait`: returns when the commit
  * is stored. 0, or -1 where it could not be (it is tried again; a task whose dead letters can't be
  * kept has failed). */

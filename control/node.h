@@ -73,7 +73,8 @@ struct task {
     unsigned prepare_attempts;
     uint64_t commit_us;                  /* when the next commit round is due */
     bool commit_again;                   /* a commit was lost: the next one is of all partitions */
-    uint64_t unkept_us;                  /* since when dead letters are not durable, 0: they are */
+    uint64_t unkept_us;                  /* since when what is done can't be committed, 0: it is */
+    uint64_t keep_us;                    /* when to try that again */
     uint64_t marks_us;                   /* when to ask for the logs' ends again */
     struct shard_mark *positions, *lows; /* [n_shards][PARTITIONS_MAX], for commit rounds */
     struct source_commit *commits;       /* [PARTITIONS_MAX], likewise */

@@ -19,6 +19,7 @@
 #define PREPARE_RETRY_US_MAX 10000000
 #define FILE_COMMIT_US       1000000
 #define MARKS_US             1000000
+#define KEEP_US              500000
 
 enum task_state task_state(const struct task *task)
 {
@@ -257,17 +258,23 @@ static bool ends_reached(struct task *task)
     return true;
 }
 
-/* With --until-end: an event that was put aside is done when its letter is durable. */
-static bool letters_kept(struct task *task)
+/* With --until-end: what is done is committed, and the dead letters are durable. A group that lost
+ * us, or is busy, takes no commit: then the task goes on, joins anew, and reads again what it must.
+ */
+static bool kept(struct task *task)
 {
     struct err err;
-    bool kept = commit_letters(task) == 0;
     uint64_t now_us = node_now_us(task->node);
+    if (task->unkept_us != 0 && now_us < task->keep_us)
+        return false;
+    bool kept = commit_round(task, true) == 0;
+    task->keep_us = now_us + KEEP_US;
     if (kept || task->unkept_us == 0)
         task->unkept_us = kept ? 0 : now_us;
     if (!kept && waited_out(task, task->unkept_us, now_us)) {
         (void)err_set(&err, EXIT_UNAVAILABLE,
-                      "dead letters could not be kept for longer than --wait; run again");
+                      "what is done could not be committed, or its dead letters not be kept, for "
+                      "longer than --wait; run again");
         task_fail(task, &err);
     }
     return kept;
@@ -278,7 +285,7 @@ bool task_done(struct task *task)
     bool file = task->config->source.kind == CONFIG_SOURCE_FILE;
     if (task_state(task) != TASK_RUNNING)
         return false;
-    return (file ? files_ended(task) : ends_reached(task)) && letters_kept(task);
+    return (file ? files_ended(task) : ends_reached(task)) && kept(task);
 }
 
 bool task_drain(struct task *task, uint64_t bound_us)
@@ -299,15 +306,8 @@ bool task_drain(struct task *task, uint64_t bound_us)
         node_doze(task->node, 2000);
     }
     bool clean = pipelines_idle(task);
-    while (commit_round(task, true) != 0) { /* a group that rebalances takes none for a while */
-        if (task_state(task) == TASK_FAILED)
-            return false;
-        clean = node_now_us(task->node) < until_us && !node_hurries(task->node) && clean;
-        if (!clean)
-            break;
-        standing_serve(task);
-        node_doze(task->node, 2000);
-    }
+    if (commit_round(task, true) != 0)
+        clean = false;
     count_damage(task);
     if (task_state(task) != TASK_FAILED)
         set_state(task, TASK_ENDED);

@@ -135,7 +135,8 @@ struct source_ops {
     int (*service)(struct source *source, unsigned timeout_ms, struct err *err);
 
     /* Control thread. 0 when the commit is known to be stored (wait) or was handed over (not wait);
-     * -1 with *err. A source without commits returns 0. */
+     * -1 with *err. With `wait` all that were handed over before are answered too (uncommitted()
+     * told of those that failed), so n may be 0. A source without commits returns 0. */
     int (*commit)(struct source *source, const struct source_commit *commits, unsigned n, bool wait,
                   struct err *err);
 

@@ -131,7 +131,7 @@ int kafka_commit(struct kafka_source *source, const struct source_commit *commit
     uint64_t now_us = kafka_now_us(), until_us = now_us + ANSWER_MS_MAX * 1000;
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
 
-    if (n == 0)
+    if (n == 0 && (!wait || source->commits_out == 0))
         return 0;
     if (source->commits_out > 0 && now_us - source->commit_us > LOST_US)
         source->commits_out = 0;
@@ -147,9 +147,9 @@ int kafka_commit(struct kafka_source *source, const struct source_commit *commit
     }
     if (source->commits_out > 0)
         error = wait_for(source, 0, until_us);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && n > 0)
         error = hand_over(source, commits, n);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && wait)
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && n > 0 && wait)
         error = wait_for(source, source->commit_number, until_us);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
