@@ -12,6 +12,11 @@ class Canary:
         self.name, self.edits = name, [edits[at:at + 3] for at in range(0, len(edits), 3)]
 
 
+# What a history may fail by (check.h, books.h, hydrated.h, node_memory.h, node.c): some canary must break each.
+INVARIANTS = ["no loss", "clock", "no version falls", "no row falls", "drained", "documents", "fixed point",
+              "counters conserve", "all comes back", "a node that hydrated", "no allocation after start",
+              "a node ends for a reason"]
+
 CANARIES = [
     # R1 to R7 of docs/ORDERING.md
     Canary("r1_commits_carry_no_clock", "control/commit.c",
@@ -61,6 +66,15 @@ CANARIES = [
     Canary("purged_rows_leave_no_term", "dataplane/document_purge.c",
            "        if (document_purges(plan, document, document->rows[i]))\n            residual",
            "        if (false && document_purges(plan, document, document->rows[i]))\n            residual"),
+    # no server's bug is weir's: this one shows that a version that fell would be seen
+    Canary("the_index_takes_any_version", "tests/sim/search_index.c",
+           "    if (conflicts(entry, op->version))\n", "    if (false && conflicts(entry, op->version))\n"),
+    Canary("tombstones_are_purged_at_once", "dataplane/document_purge.c",
+           "newest > retention ? newest - retention : 0", "newest > retention ? newest : 0"),
+    Canary("deleted_rows_leave_no_marker", "drivers/hbase/rows_write.c",
+           "    put_bytes(writer, HEAD_ROW, SLICE(\"\"), timestamp, alive ? SLICE(\"u\") : SLICE(\"d\"));",
+           "    if (alive)\n        put_bytes(writer, HEAD_ROW, SLICE(\"\"), timestamp, SLICE(\"u\"));\n"
+           "    else\n        put_delete(writer, HEAD_ROW, SLICE(\"\"), timestamp);"),
     Canary("a_bad_event_leaves_no_letter", "dataplane/intake.c",
            "    if (!pipeline_letter(pipeline, &letter))\n        return false;\n    uint64_t more;",
            "    (void)letter;\n    uint64_t more;"),
@@ -91,6 +105,8 @@ CANARIES = [
            "return last == '\\n' ? 0 : write_all", "return true ? 0 : write_all"),
     Canary("a_new_file_has_no_durable_name", "drivers/dead_letter/file.c",
            "if (fsync(fd) != 0 && errno", "if (false && fsync(fd) != 0 && errno"),
+    Canary("a_failed_task_ends_the_node_by_another_code", "control/run.c",
+           "            return task->failure.code;", "            return EXIT_USAGE;"),
     Canary("a_failed_sync_is_forgotten", "drivers/dead_letter/file.c",
            "        result = fail(file, \"sync\", error, err);\n", "        result = 0;\n"),
 ]

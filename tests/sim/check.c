@@ -336,6 +336,15 @@ static bool was_refused(const struct search_write *write)
     return search_find(world.search, INDEX, write->key, &document) && document.refused_max > 0;
 }
 
+/* May the document be written again though nothing of it changed? Where tombstones were purged; and
+ * with partial images HBase loses the number of a cell that another writer's tombstone hid unseen,
+ * which the log tells again (drivers/hbase/rows.h): the version is greater by its term then. */
+static bool may_come_again(const struct search_write *write)
+{
+    return check.forgets[key_number(write->key)] || was_refused(write) ||
+           (check.log->partial && world.table != NULL);
+}
+
 static void written(void *context, const struct search_write *write)
 {
     (void)context;
@@ -347,8 +356,7 @@ static void written(void *context, const struct search_write *write)
                   write->key.data, (unsigned long long)write->version_before,
                   (unsigned long long)write->version_after);
     check_rows(write);
-    if (check.again && !(write->deleted && !write->there_before) && !was_refused(write) &&
-        !check.forgets[key_number(write->key)])
+    if (check.again && !(write->deleted && !write->there_before) && !may_come_again(write))
         sim_blame("fixed point", "%s/%.*s is written again, version %llu -> %llu", write->index,
                   (int)write->key.len, write->key.data, (unsigned long long)write->version_before,
                   (unsigned long long)write->version_after);
