@@ -21,6 +21,7 @@ OPTIONS = {
     # librdkafka before 2.3 may end by an assertion with cooperative-sticky (confluentinc/librdkafka#4312).
     "partition.assignment.strategy": "range",
     "session.timeout.ms": "5000", "heartbeat.interval.ms": "200", "reconnect.backoff.ms": "20",
+    "max.poll.interval.ms": "15000",  # What bounds a join that is not answered, and nothing else does.
     "reconnect.backoff.max.ms": "100", "fetch.error.backoff.ms": "50", "fetch.wait.max.ms": "100",
     "socket.timeout.ms": "1100", "api.version.request.timeout.ms": "1000", "max.partition.fetch.bytes": "1000",
     "topic.metadata.refresh.interval.ms": "1000",
