@@ -21,9 +21,6 @@
 #define BLOCKS_MAX 4096u
 #define PAGE_BYTES ((size_t)4096)
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* A reservation. One that is not in use waits for the next of its size and purpose, because what
  * ASan was told of its bytes (poison.h) holds for that purpose. */
 struct block {

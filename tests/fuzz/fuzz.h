@@ -25,6 +25,10 @@
 void fuzz_setup(void);
 void fuzz_input(struct slice input);
 
+/* What libFuzzer calls, or replay.c in its place. */
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 /* ---- an input as numbers: zeros behind its end ---- */
 
 struct fuzz {

@@ -144,7 +144,7 @@ void fuzz_input(struct slice input)
     bool whole = kcat_read(copied.line, distance(&copied), &kcat);
     unsigned n;
 
-    (void)kcat_looks_like(copied.line);
+    assert_true(kcat_looks_like(copied.line) || !whole);
     check_place(&copied, kcat.topic);
     check_place(&copied, kcat.key);
     check_place(&copied, kcat.payload);
@@ -152,7 +152,6 @@ void fuzz_input(struct slice input)
         return;
     assert_true(kcat.placed && kcat.number >= 0 && kcat.offset >= 0 && kcat.timestamp_ms >= -1);
     assert_true(kcat.topic.len > 0 && kcat.topic.len < TOPIC_BYTES_MAX);
-    assert_true(kcat_looks_like(copied.line));
     assert_int_equal(kcat.payload.data == NULL, type_of(copied.line, "payload") == JSON_NULL);
     n = kcat_headers(kcat.headers, distance(&copied), headers, HEADERS_MAX);
     assert_true(n <= kcat.headers.len);

@@ -93,7 +93,6 @@ void fuzz_input(struct slice input)
     struct fuzz fuzz = { input };
     struct header headers[HEADERS_MAX];
     struct dead_letter letter = { .topic = "orders", .sink = "search", .headers = headers };
-    struct err err;
 
     letter.reason = (enum reason)(fuzz_u8(&fuzz) % REASON_COUNT);
     letter.wall_us = fuzz_u64(&fuzz) % (UINT64_C(1) << 58);

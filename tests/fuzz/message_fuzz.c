@@ -69,7 +69,7 @@ static void read_as_all(struct slice message)
 
     if (meta_from_registry(message, &target) == NULL)
         assert_non_null(memchr(target.host, '\0', sizeof(target.host)));
-    (void)meta_has_more(message);
+    assert_true(!meta_has_more(message) || message.len > 0);
     result = admin_read_descriptors(message, SLICE("d"), &table);
     assert_true(result >= -1 && result <= 1);
     if (result == 1)
@@ -109,5 +109,6 @@ void fuzz_input(struct slice input)
     read_exception(message);
     if (meta_target(message, &target))
         assert_non_null(memchr(target.host, '\0', sizeof(target.host)));
-    (void)meta_from_znode(message, &target);
+    if (meta_from_znode(message, &target) == NULL)
+        assert_non_null(memchr(target.host, '\0', sizeof(target.host)));
 }
