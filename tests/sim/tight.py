@@ -13,7 +13,6 @@ TIGHT = [
     ("dataplane/frame.h", "#define FRAME_CHANGES_MAX 256", "#define FRAME_CHANGES_MAX 2"),
     ("dataplane/hydrator.c", "#define LOOKUP_KEYS_MAX 8192", "#define LOOKUP_KEYS_MAX 2"),
     ("tests/sim/main.c", "#define DRAIN_US   UINT64_C(180000000)", "#define DRAIN_US   UINT64_C(900000000)"),
-    ("tests/sim/main.c", "#define REST_US    UINT64_C(30000000)", "#define REST_US    UINT64_C(60000000)"),
     # pools
     ("control/boot.c", "(uint32_t)(store_bytes / BYTES_PER_PENDING)", "1"),
     # the store
