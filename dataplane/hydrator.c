@@ -22,9 +22,8 @@
 #define LOOKUP_KEYS_MAX 8192
 #define STATE_BYTES     ((uint64_t)16 << 10) /* taken for a state's size before any was seen */
 #define STEP_OVER_US    100000
-#define WAITING_PART \
-    8 /* of the store: a row over 16 KiB takes up to four times its bytes there \
-       */
+/* Of the store; a row over 16 KiB takes up to four times its bytes there. */
+#define WAITING_PART 8
 
 void hydrator_open(struct pipeline *pipeline)
 {

@@ -12,6 +12,8 @@
 
 #include "fuzz.h"
 
+#include "captures_plan.h"
+
 #include "tests/unit/dataplane/decode_unit.h"
 
 #define DECODER_ARENA_BYTES ((size_t)1 << 20)
@@ -22,22 +24,6 @@ static inline void decoder_setup(void)
 {
     arena_open(&unit.frame.arena, DECODER_ARENA_BYTES, "frame");
     buf_open(&unit.out, 64 << 20, "text");
-}
-
-static inline struct plan *decoder_plan(void)
-{
-    static const struct plan_rename pay[] = { { { "channel", 7 }, { "paid_by", 7 } } };
-    struct plan *plan = plan_open(SLICE("t"), SLICE("order_no"), IMAGES_FULL, EMIT_ALWAYS);
-    const struct plan_table tables[] = {
-        { .name = SLICE("shop.tc_order") },
-        { .name = SLICE("shop.tc_order_buyer"), .into = SLICE("buyer") },
-        { .name = SLICE("shop.tc_order_item"), .into = SLICE("items"), .many = SLICE("id") },
-        { .name = SLICE("shop.tc_order_pay"), .into = SLICE("pay") },
-    };
-
-    for (unsigned i = 0; i < 4; i++)
-        plan_add_table(plan, &tables[i], pay, i == 3 ? 1 : 0);
-    return plan;
 }
 
 /* The message's text, in a block that stays until the input's end. */
@@ -55,7 +41,7 @@ static inline void decoder_input(const struct decoder_ops *ops, struct slice mes
     struct decoder_options options = { .event_bytes_max = 1 << 20 };
     struct slice whole;
 
-    unit.plan = options.plan = decoder_plan();
+    unit.plan = options.plan = captures_plan(IMAGES_FULL);
     options.seqno_field = slice_of(seqno_fields[dice_throw(&dice, 4)]);
     unit.wall_us = dice_throw(&dice, 2) == 0 ? UINT64_MAX / 2 : SEQNO_EPOCH + 1000000;
     unit.decoder = ops->open(&options);

@@ -55,7 +55,7 @@ static void check_again(const struct plan *plan, struct store *store,
 
 static void check(enum images images, struct slice document, struct slice apart, struct dice *dice)
 {
-    struct plan *plan = state_plan(images);
+    struct plan *plan = captures_plan(images);
     struct document_state state;
     struct err err = { .text = "" };
 

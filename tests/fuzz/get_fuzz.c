@@ -25,27 +25,12 @@ static struct get get;
 static struct slice keys[KEYS], row_keys[KEYS];
 static struct buf block;
 
-/* What the answers said of the regions is looked up, so that every input begins alike. */
-static void settle(void)
-{
-    assert_int_equal(fake.n, 0);
-    fake.now_us += UINT64_C(60000000);
-    locate_step(shared.locate);
-    while (fake.n > 0)
-        if (slice_equal(fake.calls[0].call->method, SLICE("Scan")))
-            fake_answer_regions(fake_regions, 3);
-        else
-            fake_answer_meta("rs9", 16020);
-    assert_true(locate_known(shared.locate) && !locate_looking(shared.locate));
-}
-
 void fuzz_setup(void)
 {
     static struct route_scratch scratch;
 
     state_setup();
-    for (unsigned i = 0; i < 8; i++) /* its buffers are opened when they are first asked for */
-        (void)fake_buf();
+    fake_bufs_open();
     route_scratch_open(&scratch, GET_KEYS_MAX);
     shared = (struct get_shared){ .env = &fake_env,
                                   .rows = rows_open(fake_plan(), SLICE("d")),
@@ -111,7 +96,7 @@ static unsigned play(struct slice answer, struct slice cells)
             state_check(fake_plan(), &item->states[s]);
     }
     assert_int_equal(get.lookup.items[2].found, LOOKUP_ABSENT);
-    settle();
+    fake_settle(shared.locate);
     return found;
 }
 

@@ -19,8 +19,7 @@ static struct locate *locate;
 
 void fuzz_setup(void)
 {
-    for (unsigned i = 0; i < 8; i++) /* its buffers are opened when they are first asked for */
-        (void)fake_buf();
+    fake_bufs_open();
     locate = fake_located();
 }
 

@@ -75,7 +75,7 @@ void fuzz_input(struct slice input)
     struct slice text = fuzz_exact(input), cut;
     struct dice dice = dice_of(input);
 
-    shared.plan = state_plan(dice_throw(&dice, 2) == 0 ? IMAGES_FULL : IMAGES_PARTIAL);
+    shared.plan = captures_plan(dice_throw(&dice, 2) == 0 ? IMAGES_FULL : IMAGES_PARTIAL);
     play(text);
     if (fake_es.believed == 0)
         return;

@@ -24,26 +24,11 @@ static struct put put;
 static struct slice keys[ITEMS];
 static struct row *rows[ITEMS];
 
-/* What the answers said of the regions is looked up, so that every input begins alike. */
-static void settle(void)
-{
-    assert_int_equal(fake.n, 0);
-    fake.now_us += UINT64_C(60000000);
-    locate_step(shared.locate);
-    while (fake.n > 0)
-        if (slice_equal(fake.calls[0].call->method, SLICE("Scan")))
-            fake_answer_regions(fake_regions, 3);
-        else
-            fake_answer_meta("rs9", 16020);
-    assert_true(locate_known(shared.locate) && !locate_looking(shared.locate));
-}
-
 void fuzz_setup(void)
 {
     static struct route_scratch scratch;
 
-    for (unsigned i = 0; i < 8; i++) /* its buffers are opened when they are first asked for */
-        (void)fake_buf();
+    fake_bufs_open();
     route_scratch_open(&scratch, 16);
     shared = (struct put_shared){
         .env = &fake_env,
@@ -149,5 +134,5 @@ void fuzz_input(struct slice input)
         }
     }
     check_items(believed);
-    settle();
+    fake_settle(shared.locate);
 }

@@ -7,6 +7,8 @@
 
 #include "fuzz.h"
 
+#include "captures_plan.h"
+
 #include "dataplane/base/json.h"
 #include "dataplane/change.h"
 #include "dataplane/clock.h"
@@ -21,23 +23,6 @@ static struct buf state_text;
 static inline void state_setup(void)
 {
     buf_open(&state_text, 8 << 20, "a document");
-}
-
-/* The captures' tables. */
-static inline struct plan *state_plan(enum images images)
-{
-    static const struct plan_rename pay[] = { { { "channel", 7 }, { "paid_by", 7 } } };
-    struct plan *plan = plan_open(SLICE("orders"), SLICE("order_no"), images, EMIT_ALWAYS);
-    const struct plan_table tables[] = {
-        { .name = SLICE("shop.tc_order") },
-        { .name = SLICE("shop.tc_order_buyer"), .into = SLICE("buyer") },
-        { .name = SLICE("shop.tc_order_item"), .into = SLICE("items"), .many = SLICE("id") },
-        { .name = SLICE("shop.tc_order_pay"), .into = SLICE("pay") },
-    };
-
-    for (unsigned i = 0; i < 4; i++)
-        plan_add_table(plan, &tables[i], pay, i == 3 ? 1 : 0);
-    return plan;
 }
 
 static inline void state_check_value(struct slice text)

@@ -364,7 +364,7 @@ static void open_world(unsigned kind)
     static const char *const names[COLUMNS] = { "id", "name", "n" };
 
     memset(&world, 0, sizeof(world));
-    world.plan = state_plan(kind % 2 == 0 ? IMAGES_FULL : IMAGES_PARTIAL);
+    world.plan = captures_plan(kind % 2 == 0 ? IMAGES_FULL : IMAGES_PARTIAL);
     world.purges = kind / 2 % 2 == 1;
     world.plan->tombstone_retention_us = world.purges ? 50 : 0;
     world.store = store_open(world.plan, 1 << 20);

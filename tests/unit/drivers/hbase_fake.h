@@ -127,17 +127,26 @@ static inline void fake_fail(unsigned i)
     call->done(call);
 }
 
+#define FAKE_BUFS 8u
+
 /* A scratch buffer, one of a few in turn. */
 static inline struct buf *fake_buf(void)
 {
-    static struct buf bufs[8];
+    static struct buf bufs[FAKE_BUFS];
     static unsigned at;
-    struct buf *buf = &bufs[at++ % 8];
+    struct buf *buf = &bufs[at++ % FAKE_BUFS];
 
     if (buf->data == NULL)
         buf_open(buf, 16 << 20, "a test's bytes");
     buf_reset(buf);
     return buf;
+}
+
+/* Reserves them now, which is else done when they are first asked for. */
+static inline void fake_bufs_open(void)
+{
+    for (unsigned i = 0; i < FAKE_BUFS; i++)
+        (void)fake_buf();
 }
 
 /* ---- hbase:meta ---- */
@@ -249,6 +258,21 @@ static inline struct locate *fake_located(void)
     assert_true(locate_known(locate));
     fake.started = 0;
     return locate;
+}
+
+/* What the calls before said of the regions is looked up, however long that waits: it knows the
+ * three again. */
+static inline void fake_settle(struct locate *locate)
+{
+    assert_int_equal(fake.n, 0);
+    fake.now_us += UINT64_C(60000000);
+    locate_step(locate);
+    while (fake.n > 0)
+        if (slice_equal(fake.calls[0].call->method, SLICE("Scan")))
+            fake_answer_regions(fake_regions, 3);
+        else
+            fake_answer_meta("rs9", 16020);
+    assert_true(locate_known(locate) && !locate_looking(locate));
 }
 
 /* ---- documents ---- */
