@@ -7,7 +7,9 @@
  * - A letter that was cut by a crash has no newline at its end. open() looks at the last byte and
  * ends that line, so that one broken letter never swallows the next.
  * - `failed` is never cleared. After a failed fdatasync the kernel may have thrown the dirty pages
- * away and would call the next one a success.
+ * away and would call the next one a success. The next process sees what the kernel has, not what
+ * the disk has: where the file ends with a block, open() begins the next with a newline, because
+ * that of the last letter may never reach the disk.
  * - sync() does not hold the lock while it waits for the disk: shards go on putting.
  *
  * What this does not do: rotate, or bound the file's size.
@@ -25,6 +27,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define BLOCK_BYTES 512 /* no disk writes less at once */
 
 struct letter_file {
     struct dead_letters letters;
@@ -89,7 +93,7 @@ static int write_all(int fd, struct slice bytes)
     return 0;
 }
 
-/* Ends a line that was left unfinished. 0 or errno. */
+/* Ends a line that was left unfinished, or may be so on the disk. 0 or errno. */
 static int end_last_line(int fd)
 {
     struct stat stat;
@@ -101,7 +105,9 @@ static int end_last_line(int fd)
         return 0;
     if (pread(fd, &last, 1, stat.st_size - 1) != 1)
         return errno == EBADF ? 0 : EIO; /* EBADF: it may be written and not read. */
-    return last == '\n' ? 0 : write_all(fd, SLICE("\n"));
+    if (last == '\n' && stat.st_size % BLOCK_BYTES != 0)
+        return 0;
+    return write_all(fd, SLICE("\n"));
 }
 
 /* 0 or errno; *fd. */

@@ -102,7 +102,7 @@ CANARIES = [
            "    counter_add(&outlet->counters.retried, 1);\n",
            "    counter_add(&outlet->counters.retried, __builtin_strdup(outlet->name)[0] != '\\0');\n"),
     Canary("a_torn_letter_is_not_ended", "drivers/dead_letter/file.c",
-           "return last == '\\n' ? 0 : write_all", "return true ? 0 : write_all"),
+           "    return write_all(fd, SLICE(\"\\n\"));\n", "    return 0;\n"),
     Canary("a_new_file_has_no_durable_name", "drivers/dead_letter/file.c",
            "if (fsync(fd) != 0 && errno", "if (false && fsync(fd) != 0 && errno"),
     Canary("a_failed_task_ends_the_node_by_another_code", "control/run.c",

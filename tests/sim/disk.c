@@ -17,7 +17,7 @@
 
 enum { NODES_MAX = 8, FILE_FD = 1000, FOLDER_FD = 2000 };
 
-#define PAGE_BYTES ((size_t)128)
+#define PAGE_BYTES ((size_t)512)
 
 static struct disk {
     bool there, named; /* the file; its name is on the platter */

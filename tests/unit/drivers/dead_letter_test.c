@@ -265,6 +265,33 @@ static void a_letter_cut_off_by_a_crash_is_ended(void **state)
     free((void *)(uintptr_t)file.data);
 }
 
+/* A sync failed, and the last block never reached the disk, whatever can be read of it: a letter
+ * that begins the next block has its line there, too. */
+static void a_letter_does_not_rest_on_the_block_before_it(void **state)
+{
+    enum { BYTES = 1024 };
+    const char *path = folder_path_of("blocks.dlq");
+    FILE *before = fopen(path, "wb");
+    struct slice file;
+    struct err err;
+
+    (void)state;
+    assert_non_null(before);
+    for (unsigned i = 1; i <= BYTES; i++)
+        fputc(i % 64 == 0 ? '\n' : ' ', before);
+    fclose(before);
+    for (unsigned i = 0; i < 2; i++) {
+        struct dead_letters *letters = open_file(path, 1 << 20);
+
+        if (i == 1)
+            assert_int_equal(letters->ops->put(letters, &plain, &err), 0);
+        letters->ops->close(letters);
+    }
+    file = read_file(path);
+    assert_memory_equal(file.data + BYTES - 1, "\n\n{\"time\":", 10);
+    free((void *)(uintptr_t)file.data);
+}
+
 /* The disk is full: that put fails, and so does everything after it, with words that name the file.
  */
 static void a_full_disk_stops_all_later_letters(void **state)
@@ -441,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_letter_of_control_characters_still_fits),
         cmocka_unit_test(a_letter_that_is_too_large_is_cut),
         cmocka_unit_test(a_letter_cut_off_by_a_crash_is_ended),
+        cmocka_unit_test(a_letter_does_not_rest_on_the_block_before_it),
         cmocka_unit_test(a_full_disk_stops_all_later_letters),
         cmocka_unit_test(a_short_write_is_a_failure),
         cmocka_unit_test(missing_folders_are_made),
