@@ -116,12 +116,14 @@ static void note_committed(struct assignment *at, const struct source_commit *co
 int commit_round(struct task *task, bool wait)
 {
     struct err err;
+    uint64_t more;
     commit_look(task);
     if (task->letters->ops->sync(task->letters, &err) != 0) {
-        if (err.code == EXIT_UNAVAILABLE)
-            log_line(LOG_WARN, task->config->name, "nothing is committed yet: %s", err.text);
-        else
+        if (err.code != EXIT_UNAVAILABLE)
             task_fail(task, &err);
+        else if (log_limit_pass(&task->limit_letters, node_now_us(task->node), &more))
+            log_line(LOG_WARN, task->config->name,
+                     "nothing is committed yet: %s (%" PRIu64 " more like it)", err.text, more);
         return -1;
     }
     unsigned n = collect(task);

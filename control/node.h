@@ -9,6 +9,7 @@
 #define WEIR_CONTROL_NODE_H
 
 #include "config/config.h"
+#include "dataplane/base/log.h"
 #include "dataplane/shard.h"
 
 enum task_state {
@@ -71,8 +72,9 @@ struct task {
     unsigned n_prepared; /* sinks that are */
     uint64_t prepare_us; /* when to try the next one */
     unsigned prepare_attempts;
-    uint64_t commit_us;                  /* when the next commit round is due */
-    bool commit_again;                   /* a commit was lost: the next one is of all partitions */
+    uint64_t commit_us; /* when the next commit round is due */
+    bool commit_again;  /* a commit was lost: the next one is of all partitions */
+    struct log_limit limit_letters;
     uint64_t unkept_us;                  /* since when what is done can't be committed, 0: it is */
     uint64_t keep_us;                    /* when to try that again */
     uint64_t marks_us;                   /* when to ask for the logs' ends again */

@@ -23,6 +23,7 @@
 
 #define WAIT_MS_MAX 10000
 #define WAIT_MS     100
+#define SYNC_MS     1000 /* control waits meanwhile, for all tasks */
 
 #define KEY_PART 64 /* a message's key is this part of its letter at most */
 
@@ -124,7 +125,7 @@ static int put(struct dead_letters *letters, const struct dead_letter *letter, s
 static int sync_letters(struct dead_letters *letters, struct err *err)
 {
     struct letter_topic *topic = topic_of(letters);
-    rd_kafka_resp_err_t error = rd_kafka_flush(topic->producer, WAIT_MS_MAX);
+    rd_kafka_resp_err_t error = rd_kafka_flush(topic->producer, SYNC_MS);
 
     if (look(topic, err) != 0)
         return -1;
