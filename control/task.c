@@ -288,6 +288,17 @@ bool task_done(struct task *task)
     return (file ? files_ended(task) : ends_reached(task)) && kept(task);
 }
 
+/* A drain assigns nothing new; but where this node stood still, only the source can say that its
+ * partitions are somebody else's, and until then nothing is written. */
+static void serve_doubt(struct task *task)
+{
+    struct err err;
+    if (task->in_doubt && task->source->ops->service(task->source, 0, &err) != 0)
+        task_fail(task, &err);
+    else
+        standing_serve(task);
+}
+
 bool task_drain(struct task *task, uint64_t bound_us)
 {
     uint64_t until_us = node_now_us(task->node) + bound_us;
@@ -299,7 +310,7 @@ bool task_drain(struct task *task, uint64_t bound_us)
     }
     while (!pipelines_idle(task) && node_now_us(task->node) < until_us &&
            !node_hurries(task->node)) {
-        standing_serve(task);
+        serve_doubt(task);
         check_pipelines(task);
         if (task_state(task) == TASK_FAILED)
             return false;

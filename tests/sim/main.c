@@ -15,6 +15,7 @@
 #include "control/node.h"
 #include "dataplane/base/log.h"
 #include "dataplane/clock.h"
+#include "dataplane/partition.h"
 #include "dataplane/pipeline.h"
 #include "tests/sim/books.h"
 #include "tests/sim/broker.h"
@@ -37,7 +38,7 @@ enum { NODES_MAX = 3, GROWTH_MOST = 4 };
 #define TICK_US    UINT64_C(100000)
 #define DRAIN_US   UINT64_C(180000000) /* of calm, in which everything must have drained */
 #define AGAIN_US   UINT64_C(120000000)
-#define REST_US    UINT64_C(60000000) /* a node that was stopped may take 30 s for its drain */
+#define REST_US    UINT64_C(30000000)
 #define REVIVE_US  UINT64_C(3000000)
 #define EVENING_US UINT64_C(20000000)
 
@@ -312,10 +313,27 @@ static void check_books(void)
             books_check(i, node_serving(i), &keys);
 }
 
+/* Has the node what the group says? One that was expelled hears of it later, and reads anew. */
+static bool is_settled(unsigned number, const struct task *task)
+{
+    unsigned n = 0;
+    for (unsigned part = 0; part < history.log->n_parts; part++)
+        n += broker_owner(world.broker, task->config->source.kafka.group, CHANGELOG_TOPIC, part) ==
+             (int)number;
+    for (unsigned slot = 0; slot < partitions_count(task->partitions); slot++)
+        if (task->assignments[slot].owned &&
+            broker_owner(world.broker, task->config->source.kafka.group, CHANGELOG_TOPIC,
+                         (unsigned)partitions_number(task->partitions, (uint16_t)slot)) !=
+                (int)number)
+            return false;
+    return n == task->n_owned;
+}
+
 static bool all_rest(void)
 {
     for (unsigned i = 0; i < world.n_nodes; i++)
-        if (node_serving(i) != NULL && !books_rest(node_serving(i)))
+        if (node_serving(i) != NULL &&
+            (!books_rest(node_serving(i)) || !is_settled(i, &node_serving(i)->tasks[0])))
             return false;
     return true;
 }
