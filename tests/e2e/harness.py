@@ -351,6 +351,12 @@ class Process:
             self.child.send_signal(number)
         return self.wait()
 
+    def hurry(self):
+        """Two signals: it does not wait for what cannot be written."""
+        self.child.send_signal(signal.SIGTERM)
+        until(lambda: "a second signal" in self.err.read_text(errors="replace"), "the node begins to end")
+        return self.stop()
+
 
 class Case:
     """One test's world: a folder, unique names, the servers, and everything it started."""

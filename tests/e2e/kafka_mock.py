@@ -89,7 +89,8 @@ class Server:
             function.restype, function.argtypes = result, arguments
         why = ctypes.create_string_buffer(300)
         conf = self.library.rd_kafka_conf_new()
-        for name, value in ((b"log_level", b"0"), (b"test.mock.num.brokers", b"1")):
+        # One request at a time: whatever is sent again, the log has the events in their order.
+        for name, value in ((b"log_level", b"0"), (b"test.mock.num.brokers", b"1"), (b"max.in.flight", b"1")):
             self.library.rd_kafka_conf_set(conf, name, value, why, len(why))
         self.client = self.library.rd_kafka_new(PRODUCER, conf, why, len(why))
         self.cluster = self.client and self.library.rd_kafka_handle_mock_cluster(self.client)

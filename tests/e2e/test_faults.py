@@ -2,7 +2,7 @@
 was not."""
 import oracle
 import workload
-from harness import CANAL, MAPPING, check, check_documents, check_equal, produce, test, until
+from harness import CANAL, MAPPING, Process, check, check_documents, check_equal, produce, test, until
 from scripted_es import Fault, ScriptedElasticsearch
 
 FEW = {"docs": 5, "bytes": "1MiB", "linger": "2ms", "in_flight": 2}
@@ -159,18 +159,25 @@ def compressed_requests_are_the_same(case):
     load(case, scripted, compression="gzip")
 
 
-@test(needs="kafka", each={"items_429": (Fault(items={0: 429}),), "whole_503": (Fault(status=503),),
-                           "reset": (Fault(refuse=True),), "truncated": (Fault(cut_at=20),)},
-      name="nothing_unwritten_is_committed_{}")
-def nothing_unwritten_is_committed(case, fault):
-    # The server takes nothing while a node runs; the node is stopped. With a server that works, the same group has
-    # the whole log before it. A truncated answer to a write that was done comes again, too: that is harmless.
+TAKES_NOTHING = {
+    "items_429": (Fault(items={0: 429}), Process.stop),
+    "whole_503": (Fault(status=503), Process.hurry),
+    "reset": (Fault(refuse=True), Process.hurry),
+    "truncated": (Fault(cut_at=20), Process.hurry),
+}
+
+
+@test(needs="kafka", each=TAKES_NOTHING, name="nothing_unwritten_is_committed_{}")
+def nothing_unwritten_is_committed(case, fault, stop):
+    # The server takes nothing while a node runs; the node is stopped, and writes for as long as that may take, or is
+    # told not to. With a server that works, the same group has the whole log before it. A truncated answer to a write
+    # that was done comes again, too: that is harmless.
     events = workload.Workload(53, 100, case.unique).events(2000)
     produce(case.servers.kafka, events)
     broken = server(case, script=lambda kind, number: fault if kind == "_bulk" else None)
     node = case.node(case.config(case.kafka_source(case.unique), sink(case, broken)))
     until(lambda: broken.fired > 3, "the node tries to write")
-    node.stop()
+    stop(node)
     good = server(case)
     summary = case.drain(case.config(case.kafka_source(case.unique), sink(case, good)))
     check_equal(summary["events"], len(events), "events of the next run")

@@ -497,13 +497,17 @@ class BothGroups:
         if slot in self.real.ids and self.dice.random() < 0.5:
             self.join(slot)  # by an id that is no member's any more
             self.ask("joined", slot)
-        namesakes = {other for other in self.inside if INSTANCES[other] == INSTANCES[slot] != "-"}
-        self.join(slot, "none")
-        if not namesakes:
-            self.all_rejoin({slot})
+        if {other for other in self.inside if INSTANCES[other] == INSTANCES[slot] != "-"}:
+            self.take_place(slot)
             return
+        self.join(slot, "none")
+        self.all_rejoin({slot})
+
+    def take_place(self, slot):
+        """Of a member with the same instance, which may be this one before it was started anew."""
+        self.join(slot, "none")
         self.ask("joined", slot)
-        self.inside = self.inside - namesakes | {slot}
+        self.inside = {other for other in self.inside if INSTANCES[other] != INSTANCES[slot]} | {slot}
         self.tell("sync", slot, "own", INSTANCES[slot], self.generation)
         self.ask("synced", slot)
 
@@ -530,15 +534,20 @@ class BothGroups:
 
 @test(needs="kafka", each=(1, 2), name="modelled_group_answers_as_a_real_one_seed_{}")
 def modelled_group(case, seed):
-    # Members come, leave and take each other's place, with and without a group.instance.id; in between, and in the
-    # middle of each rebalance, members and others commit and beat.
+    # Members come, leave, take each other's place and are started anew within their session, with and without a
+    # group.instance.id; in between, and in the middle of each rebalance, members and others commit and beat.
     brokers, topic = case.servers.kafka, f"{case.unique}-s{seed}"
     kafka_admin.create_topic(brokers, topic, TOPIC_PARTITIONS)
     both = BothGroups(HeldGroup(Held(case)), KafkaGroup(brokers, topic, topic), seed)
     both.commit(0, "none", -1)
     for _ in range(ROUNDS):
         slot = both.dice.randrange(len(INSTANCES))
-        both.leave(slot) if slot in both.inside else both.enter(slot)
+        if slot not in both.inside:
+            both.enter(slot)
+        elif INSTANCES[slot] != "-" and both.dice.random() < 0.5:
+            both.take_place(slot)
+        else:
+            both.leave(slot)
         both.everyone_pokes()
     for slot in sorted(both.inside):
         both.leave(slot)

@@ -242,5 +242,5 @@ def wire_kafka_damaged_messages_are_not_taken(case):
                 told = case.weir("run", config(case, name, proxy), "--until-end", code=74).stderr
                 check("the task ends: kafka: wire [" in told, f"it does not say why: {told}")
                 check_equal(proxy.wrong + proxy.listener.wrong, [], "commits ahead of SQLite, or wrong requests")
-            arrives_once(case, broker, name, lambda kind, number: None, True)
+            arrives_once(case, broker, name, lambda kind, number: None)
     together({name: functools.partial(job, name, Fault(edit=edit)) for name, edit in edits.items()}, AT_ONCE)
