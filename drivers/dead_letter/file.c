@@ -28,7 +28,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef BLOCK_BYTES     /* the simulator's disk has smaller ones */
 #define BLOCK_BYTES 512 /* no disk writes less at once */
+#endif
 
 struct letter_file {
     struct dead_letters letters;

@@ -1,8 +1,8 @@
 /*
  * disk.c: see disk.h.
  *
- * Pages are small, so that letters often end with one: what reaches the platter does so page by
- * page. `now` is what a process reads, `kept` is the platter; `dirty` pages differ, and so do those
+ * Pages are small, so that letters have several: what reaches the platter does so page by page.
+ * `now` is what a process reads, `kept` is the platter; `dirty` pages differ, and so do those
  * whose write failed, which the kernel calls clean.
  */
 #include "tests/sim/disk.h"
@@ -17,7 +17,7 @@
 
 enum { NODES_MAX = 8, FILE_FD = 1000, FOLDER_FD = 2000 };
 
-#define PAGE_BYTES ((size_t)512)
+#define PAGE_BYTES ((size_t)BLOCK_BYTES)
 
 static struct disk {
     bool there, named; /* the file; its name is on the platter */
@@ -146,7 +146,7 @@ static void grow_kept(struct disk *disk, size_t bytes)
 int disk_fdatasync(int fd)
 {
     struct disk *disk = disk_of(fd);
-    bool fails = sim_chance(sim_dials()->disk_error);
+    bool fails = sim_chance(4 * sim_dials()->disk_error); /* its loss shows seldom */
     write_pages(disk, disk->bytes, fails ? 500 : 1000);
     for (size_t page = 0; page * PAGE_BYTES < disk->bytes; page++)
         disk->dirty[page] = false; /* what failed is clean, too */

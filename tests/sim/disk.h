@@ -21,6 +21,9 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#define BLOCK_BYTES \
+    128 /* less than a letter, so that one that is lost is not written with the next */
+
 int disk_open(const char *path, int flags, ...);
 ssize_t disk_write(int fd, const void *bytes, size_t n);
 ssize_t disk_pread(int fd, void *bytes, size_t n, off_t at);
