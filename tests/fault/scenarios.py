@@ -62,7 +62,8 @@ class Scenario:
     calls = ["allocate", "map", "open", "read", "write", "sync", "truncate", "rename", "thread", "ring", "submit",
              "poll"]
     reasons = {"bad_json"}  # of the dead letters that must be there
-    waits = 1  # so many times longer than others a run waits for nothing but time
+    waits = 1  # so many times longer than others a run waits for nothing but time: so many times fewer of them
+    loops = 1  # so many at once, where a run mostly waits
     happened = True  # all that should happen around it
     trouble = None  # what was wrong around it
     cluster = None  # of mock brokers
@@ -198,6 +199,7 @@ class HBase(Scenario):
     """file_into_hbase: the same over HBase's RPC: a connection that is reset, a busy region, a region that moves"""
     calls = ["allocate", "map", "open", "read", "write", "sync", "rename", "thread", "connect", "send", "receive",
              "ring", "submit", "poll"]
+    loops = 3
     wait = "5s"  # where a call got no answer it is repeated after two
 
     def sink(self):
@@ -226,7 +228,7 @@ class HBase(Scenario):
 class Letters(SQLite):
     """letters_into_kafka: dead letters that mock brokers take"""
     calls = ["open", "connect", "send", "receive"]
-    waits = 4
+    waits = loops = 4
     wait = "9s"
     lock, serial = threading.Lock(), itertools.count()
 
@@ -250,7 +252,7 @@ class Kafka(SQLite):
     # for ever for a thread that it could not start.
     calls = ["open", "write", "sync", "rename", "connect", "send", "receive", "submit", "poll"]
     options = {"session.timeout.ms": "5000", "heartbeat.interval.ms": "300"}
-    waits = 8  # each takes the three seconds that a group waits for more members
+    waits = loops = 8  # each takes the three seconds that a group waits for more members
     wait = "9s"
     lock, serial = threading.Lock(), itertools.count()
 
