@@ -288,8 +288,9 @@ bool task_done(struct task *task)
     return (file ? files_ended(task) : ends_reached(task)) && kept(task);
 }
 
-/* A drain assigns nothing new; but where this node stood still, only the source can say that its
- * partitions are somebody else's, and until then nothing is written. */
+/* A drain does not serve the source, so nothing new is assigned. But where this node stood still,
+ * only the source can say that its partitions are somebody else's, and until then nothing is
+ * written. */
 static void serve_doubt(struct task *task)
 {
     struct err err;
