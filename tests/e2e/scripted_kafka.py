@@ -7,11 +7,8 @@
 in KINDS. What weir commits is read on its way: watch(group's offsets so far) is called before the broker has it.
 """
 import contextlib
-import json
 import socket
 import struct
-import subprocess
-import sys
 import threading
 
 import kafka_admin
@@ -24,35 +21,18 @@ KINDS = {1: "fetch", 2: "offsets", 3: "metadata", 8: "commit", 9: "committed", 1
 OFFSETS, COMMIT, COMMITTED = 2, 8, 9
 
 
-class Broker:
-    """One mock broker with a topic, in a process of its own: what it cannot bear ends it by an assertion."""
+class Broker(kafka_mock.Cluster):
+    """One mock broker with a topic."""
 
     def __init__(self, topic, partitions):
         self.topic, self.partitions = topic, partitions
-        self.child = subprocess.Popen([sys.executable, __file__, topic, str(partitions)], text=True,
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.address = self.child.stdout.readline().strip()
-
-    @property
-    def died(self):
-        return self.child.poll() is not None
-
-    def tell(self, method, *arguments):
-        """Calls a method of the cluster's."""
-        print(json.dumps([method, *arguments]), file=self.child.stdin, flush=True)
-        if self.child.stdout.readline() != "done\n":
-            raise OSError(f"the mock broker ended at {method}")
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.stdout.close()
-        self.child.wait()
+        super().__init__({topic: partitions})
 
     def ends(self):
         """{partition: how many messages it has}"""
         body = struct.pack(">ii", -1, 1) + kafka_admin.text(self.topic) + struct.pack(">i", self.partitions)
         body += b"".join(struct.pack(">iq", number, -1) for number in range(self.partitions))
-        reader = Reader(kafka_admin.request(self.address, OFFSETS, 1, body))
+        reader = Reader(kafka_admin.request(self.brokers, OFFSETS, 1, body))
         topics = reader.list(lambda: (reader.text(), reader.list(lambda: (
             reader.take("i"), reader.take("h"), reader.take("q"), reader.take("q")))))
         return {number: offset for number, _, _, offset in topics[0][1]}
@@ -61,7 +41,7 @@ class Broker:
         """{partition: (offset, metadata)}"""
         body = kafka_admin.text(group) + struct.pack(">i", 1) + kafka_admin.text(self.topic)
         body += struct.pack(f">i{self.partitions}i", self.partitions, *range(self.partitions))
-        reader = Reader(kafka_admin.request(self.address, COMMITTED, 1, body))
+        reader = Reader(kafka_admin.request(self.brokers, COMMITTED, 1, body))
         topics = reader.list(lambda: (reader.text(), reader.list(lambda: (
             reader.take("i"), reader.take("q"), reader.text(), reader.take("h")))))
         return {number: (offset, (metadata or b"").decode()) for number, offset, metadata, _ in topics[0][1]}
@@ -190,16 +170,3 @@ def message_sets(frame):
             reader.at += max(0, size)
     return found
 
-
-def main(topic, partitions):
-    """Plays the broker until stdin ends."""
-    cluster = kafka_mock.Cluster({topic: int(partitions)})
-    print(cluster.brokers, flush=True)
-    for line in sys.stdin:
-        method, *arguments = json.loads(line)
-        getattr(cluster, method)(*arguments)
-        print("done", flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

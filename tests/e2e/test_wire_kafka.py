@@ -54,7 +54,7 @@ class World:
     def broker(self):
         broker = Broker(TOPIC, PARTITIONS)
         for at in range(0, len(self.events), 100):  # several sets of messages in each partition
-            broker.tell("produce", self.events[at:at + 100])
+            broker.produce(self.events[at:at + 100])
         check_equal(broker.ends(), self.ends, "messages that the mock broker has")
         return broker
 
@@ -95,7 +95,7 @@ def arrives(case, name, script=lambda kind, number: None, errors=()):
     for attempt in range(3):
         with contextlib.closing(WORLD.broker()) as broker, contextlib.suppress(BrokerDied):
             for told in errors:
-                broker.tell("refuse", *told, 1)
+                broker.refuse(*told, 1)
             return arrives_once(case, broker, f"{name}-{attempt}", script)
     raise Failed("the mock broker died three times")
 
@@ -106,14 +106,14 @@ def proxy_of(case, broker, name, script):
         there = versions(case.dir / f"{name}.db")
         behind = [key for key, version in WORLD.versions(offsets).items() if there.get(key, -1) < version]
         check(not behind, f"{offsets} is committed, and SQLite lacks changes of {behind[:5]} ({len(behind)})")
-    return contextlib.closing(KafkaProxy(broker.address, script, watch))
+    return contextlib.closing(KafkaProxy(broker.brokers, script, watch))
 
 
 def arrives_once(case, broker, name, script):
     with proxy_of(case, broker, name, script) as proxy:
         process = case.start("run", config(case, name, proxy), "--until-end", "--wait", PATIENCE)
-        until(lambda: broker.died or not process.running, "weir ends")
-        if broker.died:
+        until(lambda: not (broker.alive and process.running), "weir ends")
+        if not broker.alive:
             process.stop(signal.SIGKILL)
             raise BrokerDied
         try:
