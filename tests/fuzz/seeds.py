@@ -270,8 +270,8 @@ def admin():
 
 
 def letter():
-    return [bytes([1]) + struct.pack(">QQHB", 1, 7, 0, 2) + b"\2a\2b\2c\0" + b"\3key" + b"\5text" + b"\0\1" + tail
-            for tail in (b"plain", b"\xff\xfe", b"\1\2\n" * 9)]
+    return [bytes([1]) + struct.pack(">QQHB", 1, 7, 0, 2) + b"\2a\2b\2c\0" + b"\4key" + b"\5text" + b"\0" + tail
+            for tail in (b"\1plain", b"\1\xff\xfe", b"\1\1\2\n" * 9, b"\x1f" + b"\1\xff" * 1500)]
 
 
 def operations():
