@@ -25,17 +25,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define ASK_MS_MAX    2000
 #define ASK_AGAIN_US  UINT64_C(500000)
 #define REJOIN_US_MAX UINT64_C(30000000)
-
-static bool cooperative(const struct kafka_source *source)
-{
-    const char *protocol = rd_kafka_rebalance_protocol(source->consumer);
-
-    return protocol && strcmp(protocol, "COOPERATIVE") == 0;
-}
+#define LEFT_LOOKS    40
+#define LEFT_LOOK_NS  5000000
 
 void kafka_partition_let_go(struct kafka_partition *partition)
 {
@@ -53,7 +49,7 @@ static void answer(struct kafka_source *source, const rd_kafka_topic_partition_l
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_error_t *why = NULL;
 
-    if (!cooperative(source))
+    if (!source->cooperative)
         error = rd_kafka_assign(source->consumer, assign ? partitions : NULL);
     else if (assign)
         why = rd_kafka_incremental_assign(source->consumer, partitions);
@@ -291,8 +287,6 @@ static void revoke(struct kafka_source *source, const rd_kafka_topic_partition_l
     struct source_partition *told = calloc(source->n_owned + 1, sizeof(*told));
     bool lost = rd_kafka_assignment_lost(source->consumer) != 0 || /* or given to our namesake */
                 rd_kafka_fatal_error(source->consumer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
-    /* Asked now: behind the answer a member that leaves may be gone, and nobody says any more. */
-    bool keeps = cooperative(source);
     unsigned n;
 
     ASSERT(gone && told);
@@ -301,7 +295,7 @@ static void revoke(struct kafka_source *source, const rd_kafka_topic_partition_l
     if (n > 0)
         source->events->revoking(source->events->context, told, n, lost);
     answer(source, list, false);
-    if (keeps && !lost) { /* The rest of this generation, and the next one. */
+    if (source->cooperative && !lost) { /* The rest of this generation, and the next one. */
         source->rejoin_assigns = 2;
         source->rejoin_until_us = kafka_now_us() + REJOIN_US_MAX;
     }
@@ -320,6 +314,20 @@ void kafka_assign_abandon(struct kafka_source *source)
     drop_pending(source);
 }
 
+/* A member that owns nothing may have left before it answers. librdkafka 2.0 throws away what waits
+ * for it as it leaves, an answer too, whose caller then waits for ever: so it is given time. */
+static bool has_left(const struct kafka_source *source)
+{
+    const struct timespec pause = { .tv_nsec = LEFT_LOOK_NS };
+
+    for (unsigned i = 0; source->closing && source->n_owned == 0 && i < LEFT_LOOKS; i++) {
+        if (rd_kafka_consumer_closed(source->consumer))
+            return true;
+        (void)nanosleep(&pause, NULL); /* A signal makes it shorter. */
+    }
+    return false;
+}
+
 void kafka_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t error,
                      rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
@@ -327,6 +335,8 @@ void kafka_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t error,
 
     (void)consumer;
     drop_pending(source);
+    if (has_left(source))
+        return;
     if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         source->dealt = true;
         source->rejoin_assigns -= source->rejoin_assigns > 0;

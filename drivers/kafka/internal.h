@@ -53,8 +53,11 @@ struct kafka_source {
     struct err refusal;      /* code: the log cannot be read as it is; ends the source */
     bool closing;
     struct kafka_source *next_left; /* of those whose consumer may not be freed */
-    bool sticky; /* the members deal out partitions by an assignor that keeps a state, */
-    bool dealt;  /* and has it, because something (or nothing) was dealt to us once */
+    /* The members deal out partitions anew without taking all of them back. By the settings:
+     * rd_kafka_rebalance_protocol() waits for ever where the member leaves (librdkafka 2.0). */
+    bool cooperative;
+    bool sticky;              /* they deal by an assignor that keeps a state, */
+    bool dealt;               /* and has it, because something (or nothing) was dealt to us once */
     unsigned rejoin_assigns;  /* no commits until so many assignments came, */
     uint64_t rejoin_until_us; /* or until then */
     struct kafka_pending pending;

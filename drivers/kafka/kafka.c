@@ -338,6 +338,7 @@ static void keep_conf(struct kafka_source *source, const rd_kafka_conf_t *conf)
     ASSERT(source->instance);
     kafka_conf_get(conf, "partition.assignment.strategy", value, sizeof(value));
     source->sticky = strstr(value, "sticky") != NULL;
+    source->cooperative = strstr(value, "cooperative") != NULL; /* all of them, or none */
 }
 
 static int open_consumer(struct kafka_source *source, const struct kafka_options *options,
