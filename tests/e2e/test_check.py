@@ -5,11 +5,12 @@ import socket
 import struct
 
 import hbase_wire
-from harness import CANAL, check, check_equal, produce, test
+from harness import CANAL, check, check_equal, produce, test, until
 from hbase import Client, family_schema, table_name
 from kafka_admin import create_topic, request, text
+from kafka_group import Reader
 
-ALTER_CONFIGS, TOPIC = 33, 2
+DESCRIBE_CONFIGS, ALTER_CONFIGS, TOPIC = 32, 33, 2
 SINK = "sink"
 
 
@@ -38,13 +39,33 @@ def quiet(findings):
     check_equal([item for item in findings if item["level"] != "ok"], [], "findings that are not ok")
 
 
+def topic_settings(brokers, topic, names):
+    """What the broker says of them (DescribeConfigs)."""
+    body = struct.pack(">ib", 1, TOPIC) + text(topic) + struct.pack(">i", len(names)) + b"".join(map(text, names))
+    reader = Reader(request(brokers, DESCRIBE_CONFIGS, 0, body))
+    reader.take("i")  # throttle time
+
+    def setting():
+        name, value = reader.text(), reader.text()
+        reader.take("3s")  # three flags
+        return name.decode(), value.decode()
+
+    def resource():
+        check_equal(reader.take("h"), 0, f"settings of {topic}")
+        reader.text(), reader.take("b"), reader.text()  # message, type, name
+        return dict(reader.list(setting))
+    return reader.list(resource)[0]
+
+
 def set_topic(brokers, topic, **settings):
-    """Sets a topic's settings (AlterConfigs); underscores are dots."""
-    pairs = [text(name.replace("_", ".")) + text(str(value)) for name, value in settings.items()]
+    """Sets a topic's settings (AlterConfigs), and waits until the broker has them; underscores are dots."""
+    wanted = {name.replace("_", "."): str(value) for name, value in settings.items()}
+    pairs = [text(name) + text(value) for name, value in wanted.items()]
     body = struct.pack(">ib", 1, TOPIC) + text(topic) + struct.pack(">i", len(pairs)) + b"".join(pairs)
     answer = request(brokers, ALTER_CONFIGS, 0, body + struct.pack(">?", False))
     error, = struct.unpack(">h", answer[8:10])
     check_equal(error, 0, f"settings of {topic}")
+    until(lambda: topic_settings(brokers, topic, list(wanted)) == wanted, f"the broker has the settings of {topic}")
 
 
 def topic(case, name=None, partitions=2, **settings):
