@@ -169,4 +169,3 @@ def message_sets(frame):
             found += [reader.at] * (size > 0)
             reader.at += max(0, size)
     return found
-

@@ -497,7 +497,7 @@ class BothGroups:
         if slot in self.real.ids and self.dice.random() < 0.5:
             self.join(slot)  # by an id that is no member's any more
             self.ask("joined", slot)
-        if {other for other in self.inside if INSTANCES[other] == INSTANCES[slot] != "-"}:
+        if any(INSTANCES[other] == INSTANCES[slot] != "-" for other in self.inside):
             self.take_place(slot)
             return
         self.join(slot, "none")

@@ -16,20 +16,16 @@
 
 static void play(const char *path)
 {
-    /* A block of exactly these bytes, so that a read past the end is seen. */
-    static uint8_t bytes[INPUT_BYTES_MAX];
+    static char bytes[INPUT_BYTES_MAX];
     FILE *file = fopen(path, "rb");
-    size_t len;
-    uint8_t *exact;
+    struct slice input = { .data = bytes };
 
     assert_non_null(file);
-    len = fread(bytes, 1, sizeof(bytes), file);
+    input.len = fread(bytes, 1, sizeof(bytes), file);
     assert_true(feof(file) && !ferror(file));
     fclose(file);
-    exact = malloc(len);
-    memcpy(exact, bytes, len);
-    LLVMFuzzerTestOneInput(exact, len);
-    free(exact);
+    input = fuzz_exact(input);
+    LLVMFuzzerTestOneInput((const uint8_t *)input.data, input.len);
 }
 
 int main(int argc, char **argv)
